@@ -1,0 +1,284 @@
+"""Masters: the plain-text source of a topic, read into cells.
+
+A master is a Python file in percent format (one cell after each ``# %%`` line, as jupytext reads it). Short
+keys on that line say what a cell is for::
+
+    # %% [markdown]                          prose
+    # %% setup=true                          locked: imports and given code
+    # %% parameters=true                     the cell papermill overrides
+    # %% answer="conv2d"                     what the student writes
+    # %% check="conv2d"                      locked: the public check
+    # %% test="conv2d" part="stride" points=2    locked: hidden tests
+    # %% [markdown] manual="essay" points=4  graded by hand
+
+An assignment starts with a header, TOML in the comment block of PEP 723 (``# /// course`` … ``# ///``).
+``misconceptions.py`` is a percent file as well; each of its cells is the whole source of one answer cell.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import jupytext
+
+from grading.errors import MasterError
+
+SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
+HIDDEN_TESTS = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
+MARK_SCHEME = ("### BEGIN MARK SCHEME", "### END MARK SCHEME")
+
+ROLES = ("setup", "parameters", "answer", "check", "test", "manual")
+"""Keys that decide what a cell is; a cell has at most one of them."""
+
+KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "setup": bool,
+    "parameters": bool,
+    "answer": str,
+    "check": str,
+    "test": str,
+    "manual": str,
+    "part": str,
+    "points": (int, float),
+    "slide": str,
+    "facts": str,
+    "keep": bool,
+    "misconception": str,
+    "alternative": str,
+    "name": str,
+}
+
+_HEADER = re.compile(r"(?m)^# /// course\s*$\n(?P<body>(?:^#(?: .*)?$\n)+?)^# ///\s*$\n")
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One row of a header: what an exercise is worth and what it may not call."""
+
+    id: str
+    points: float
+    minutes: int = 0
+    forbidden: tuple[str, ...] = ()
+    manual: bool = False
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a topic promises before its first cell."""
+
+    topic: str
+    title: str
+    minutes: int
+    objectives: tuple[str, ...]
+    exercises: tuple[Exercise, ...]
+
+    @property
+    def points(self) -> float:
+        """Points graded by tests; the manual ones come on top."""
+        return sum(exercise.points for exercise in self.exercises if not exercise.manual)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a master: its type, its text with all markers, and its keys."""
+
+    kind: Literal["code", "markdown"]
+    source: str
+    keys: Mapping[str, str | int | float | bool]
+
+    @property
+    def role(self) -> str | None:
+        """The one key of ``ROLES`` this cell has, or None for a free cell."""
+        return next((role for role in ROLES if role in self.keys), None)
+
+    @property
+    def exercise(self) -> str | None:
+        """The exercise this cell belongs to, where its role names one."""
+        value = self.keys.get(self.role) if self.role else None
+        return value if isinstance(value, str) else None
+
+    @property
+    def points(self) -> float:
+        """Points of a test or manual cell, 0 elsewhere."""
+        return float(self.keys.get("points", 0))
+
+    @property
+    def grade_id(self) -> str | None:
+        """The name nbgrader knows the cell by; setup cells are numbered by whoever writes them out."""
+        if self.exercise is None:
+            return None
+        prefix = {"check": "check-", "test": "test-"}.get(self.role or "", "")
+        part = f"-{self.keys['part']}" if "part" in self.keys else ""
+        return f"{prefix}{self.exercise}{part}"
+
+
+@dataclass(frozen=True)
+class Master:
+    """A master read: where it lies, its header (assignments only) and its cells in order."""
+
+    path: Path
+    header: Header | None
+    cells: tuple[Cell, ...]
+
+    def with_role(self, role: str) -> tuple[Cell, ...]:
+        """The cells of one role, in order."""
+        return tuple(cell for cell in self.cells if cell.role == role)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Another answer to an exercise: a named misconception, or a correct alternative."""
+
+    exercise: str
+    kind: Literal["misconception", "alternative"]
+    name: str
+    says: str
+    source: str
+
+
+def read_master(path: Path | str) -> Master:
+    """Read an assignment or a lecture.
+
+    Raises:
+        MasterError: The header is not TOML or lacks a key, or a cell has an unknown or contradictory key.
+    """
+    path = Path(path)
+    text = path.read_text(encoding="utf-8")
+    found = _HEADER.search(text)
+    header = _read_header(found["body"], path) if found else None
+    if found:
+        text = text[: found.start()] + text[found.end() :]
+    return Master(path, header, _read_cells(text, path))
+
+
+def read_variants(path: Path | str) -> tuple[Variant, ...]:
+    """Read ``misconceptions.py``: one variant a cell, its leading comment lines being what it says.
+
+    Raises:
+        MasterError: A cell lacks its key, its name or its sentence, or two variants share a name.
+    """
+    path = Path(path)
+    variants: list[Variant] = []
+    seen: set[tuple[str, str]] = set()
+    for number, cell in enumerate(_read_cells(path.read_text(encoding="utf-8"), path), start=1):
+        if cell.kind == "markdown":
+            continue
+        variant = _read_variant(cell, number, path)
+        if variant is None:
+            continue
+        if (variant.exercise, variant.name) in seen:
+            raise MasterError(f"{path}: two variants of {variant.exercise} are named {variant.name!r}; rename one")
+        seen.add((variant.exercise, variant.name))
+        variants.append(variant)
+    return tuple(variants)
+
+
+def solved_source(cell: Cell) -> str:
+    """The cell as the instructor runs it: markers gone, what they enclose kept."""
+    markers = {*SOLUTION, *HIDDEN_TESTS, *MARK_SCHEME}
+    return "\n".join(line for line in cell.source.splitlines() if line.strip() not in markers)
+
+
+def hidden_regions(cell: Cell) -> tuple[str, ...]:
+    """What no student may see: the text between each pair of markers, without the markers."""
+    regions: list[str] = []
+    for begin, end in (SOLUTION, HIDDEN_TESTS, MARK_SCHEME):
+        inside: list[str] | None = None
+        for line in cell.source.splitlines():
+            if line.strip() == begin:
+                inside = []
+            elif line.strip() == end and inside is not None:
+                regions.append("\n".join(inside))
+                inside = None
+            elif inside is not None:
+                inside.append(line)
+    return tuple(regions)
+
+
+def _read_header(body: str, path: Path) -> Header:
+    text = "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.splitlines())
+    try:
+        table = tomllib.loads(text)
+        exercises = tuple(
+            Exercise(
+                id=name,
+                points=float(row["points"]),
+                minutes=int(row.get("minutes", 0)),
+                forbidden=tuple(row.get("forbidden", ())),
+                manual=bool(row.get("manual", False)),
+            )
+            for name, row in table.get("exercises", {}).items()
+        )
+        return Header(
+            topic=table["topic"],
+            title=table["title"],
+            minutes=int(table["minutes"]),
+            objectives=tuple(table["objectives"]),
+            exercises=exercises,
+        )
+    except tomllib.TOMLDecodeError as error:
+        raise MasterError(f"{path}: the header is not valid TOML ({error}); mend the '# /// course' block") from error
+    except KeyError as error:
+        raise MasterError(f"{path}: the header lacks {error}; add it to the '# /// course' block") from error
+
+
+def _read_cells(text: str, path: Path) -> tuple[Cell, ...]:
+    notebook = jupytext.reads(text, fmt="py:percent")
+    cells: list[Cell] = []
+    for number, raw in enumerate(notebook.cells, start=1):
+        if raw.cell_type == "raw" or (not raw.source.strip() and not raw.metadata):
+            continue
+        _refuse_bad_keys(raw.metadata, f"{path}, cell {number}")
+        _refuse_open_markers(raw.source, f"{path}, cell {number}")
+        cells.append(Cell(kind=raw.cell_type, source=raw.source, keys=dict(raw.metadata)))
+    return tuple(cells)
+
+
+def _refuse_bad_keys(keys: Mapping[str, object], where: str) -> None:
+    for key, value in keys.items():
+        expected = KEYS.get(key)
+        if expected is None:
+            raise MasterError(f"{where}: unknown key {key!r}; known keys are {', '.join(KEYS)}")
+        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+            raise MasterError(f"{where}: {key}={value!r} has the wrong type; write e.g. points=2, setup=true, test=\"conv2d\"")
+    roles = [role for role in ROLES if role in keys]
+    if len(roles) > 1:
+        raise MasterError(f"{where}: a cell has one role, this one has {' and '.join(roles)}")
+    if ("points" in keys) != bool({"test", "manual"} & keys.keys()):
+        raise MasterError(f"{where}: points belong to test and manual cells, and each of them needs points")
+
+
+def _refuse_open_markers(source: str, where: str) -> None:
+    for begin, end in (SOLUTION, HIDDEN_TESTS, MARK_SCHEME):
+        order = [line.strip() for line in source.splitlines() if line.strip() in (begin, end)]
+        if order != [begin, end] * (len(order) // 2):
+            raise MasterError(f"{where}: each '{begin}' needs one '{end}' after it")
+
+
+def _read_variant(cell: Cell, number: int, path: Path) -> Variant | None:
+    where = f"{path}, cell {number}"
+    kinds: tuple[Literal["misconception", "alternative"], ...] = ("misconception", "alternative")
+    kind = next((kind for kind in kinds if kind in cell.keys), None)
+    if kind is None:
+        if cell.keys:
+            raise MasterError(f"{where}: a variant needs misconception=\"…\" or alternative=\"…\"")
+        return None  # the file's own docstring
+    if "name" not in cell.keys:
+        raise MasterError(f"{where}: give the {kind} a name=\"…\"")
+    lines = cell.source.splitlines()
+    comment: list[str] = []
+    while lines and lines[0].startswith("#"):
+        comment.append(lines.pop(0).lstrip("#").strip())
+    if not comment:
+        raise MasterError(f"{where}: begin the {kind} with a comment, the sentence that explains it")
+    return Variant(
+        exercise=str(cell.keys[kind]),
+        kind=kind,
+        name=str(cell.keys["name"]),
+        says=" ".join(comment),
+        source="\n".join(lines).strip(),
+    )
