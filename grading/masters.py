@@ -171,7 +171,9 @@ def read_variants(path: Path | str) -> tuple[Variant, ...]:
         if variant is None:
             continue
         if (variant.exercise, variant.name) in seen:
-            raise MasterError(f"{path}: two variants of {variant.exercise} are named {variant.name!r}; rename one")
+            raise MasterError(
+                f"two variants of {variant.exercise} are named {variant.name!r}", path, "rename one"
+            )
         seen.add((variant.exercise, variant.name))
         variants.append(variant)
     return tuple(variants)
@@ -221,20 +223,23 @@ def _read_header(body: str, path: Path) -> Header:
             exercises=exercises,
         )
     except tomllib.TOMLDecodeError as error:
-        raise MasterError(f"{path}: the header is not valid TOML ({error}); mend the '# /// course' block") from error
+        raise MasterError(
+            f"the header is not TOML ({error})", path, "mend the '# /// course' block"
+        ) from error
     except KeyError as error:
-        raise MasterError(f"{path}: the header lacks {error}; add it to the '# /// course' block") from error
+        raise MasterError(f"the header lacks {error}", path, "add it to the '# /// course' block") from error
 
 
 def _read_cells(text: str, path: Path) -> tuple[Cell, ...]:
     notebook = jupytext.reads(text, fmt="py:percent")
     cells: list[Cell] = []
     for number, raw in enumerate(notebook.cells, start=1):
-        if raw.cell_type == "raw" or (not raw.source.strip() and not raw.metadata):
+        if raw.cell_type == "raw" or not raw.source.strip():
             continue
-        _refuse_bad_keys(raw.metadata, f"{path}, cell {number}")
+        keys = {key: value for key, value in raw.metadata.items() if key != "lines_to_next_cell"}
+        _refuse_bad_keys(keys, f"{path}, cell {number}")
         _refuse_open_markers(raw.source, f"{path}, cell {number}")
-        cells.append(Cell(kind=raw.cell_type, source=raw.source, keys=dict(raw.metadata)))
+        cells.append(Cell(kind=raw.cell_type, source=raw.source, keys=keys))
     return tuple(cells)
 
 
@@ -242,21 +247,27 @@ def _refuse_bad_keys(keys: Mapping[str, object], where: str) -> None:
     for key, value in keys.items():
         expected = KEYS.get(key)
         if expected is None:
-            raise MasterError(f"{where}: unknown key {key!r}; known keys are {', '.join(KEYS)}")
+            raise MasterError(f"unknown key {key!r}", where, f"the known keys are {', '.join(KEYS)}")
         if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-            raise MasterError(f"{where}: {key}={value!r} has the wrong type; write e.g. points=2, setup=true, test=\"conv2d\"")
+            raise MasterError(
+                f"{key}={value!r} has the wrong type", where, 'write points=2, setup=true, test="id"'
+            )
     roles = [role for role in ROLES if role in keys]
     if len(roles) > 1:
-        raise MasterError(f"{where}: a cell has one role, this one has {' and '.join(roles)}")
+        raise MasterError(f"a cell has one role, this one has {' and '.join(roles)}", where, "split it")
     if ("points" in keys) != bool({"test", "manual"} & keys.keys()):
-        raise MasterError(f"{where}: points belong to test and manual cells, and each of them needs points")
+        raise MasterError(
+            "points belong to test and manual cells, and each of them needs points",
+            where,
+            "add or remove points",
+        )
 
 
 def _refuse_open_markers(source: str, where: str) -> None:
     for begin, end in (SOLUTION, HIDDEN_TESTS, MARK_SCHEME):
         order = [line.strip() for line in source.splitlines() if line.strip() in (begin, end)]
         if order != [begin, end] * (len(order) // 2):
-            raise MasterError(f"{where}: each '{begin}' needs one '{end}' after it")
+            raise MasterError(f"'{begin}' and '{end}' do not come in pairs", where, "close each region")
 
 
 def _read_variant(cell: Cell, number: int, path: Path) -> Variant | None:
@@ -265,16 +276,16 @@ def _read_variant(cell: Cell, number: int, path: Path) -> Variant | None:
     kind = next((kind for kind in kinds if kind in cell.keys), None)
     if kind is None:
         if cell.keys:
-            raise MasterError(f"{where}: a variant needs misconception=\"…\" or alternative=\"…\"")
+            raise MasterError("this is no variant", where, 'write misconception="…" or alternative="…"')
         return None  # the file's own docstring
     if "name" not in cell.keys:
-        raise MasterError(f"{where}: give the {kind} a name=\"…\"")
+        raise MasterError(f"the {kind} has no name", where, 'add name="…"')
     lines = cell.source.splitlines()
     comment: list[str] = []
     while lines and lines[0].startswith("#"):
         comment.append(lines.pop(0).lstrip("#").strip())
     if not comment:
-        raise MasterError(f"{where}: begin the {kind} with a comment, the sentence that explains it")
+        raise MasterError(f"the {kind} has no sentence", where, "begin it with a comment that explains it")
     return Variant(
         exercise=str(cell.keys[kind]),
         kind=kind,

@@ -31,10 +31,11 @@ def solved_cells(master: Master, answers: Mapping[str, str] | None = None) -> li
     answers = answers or {}
     unknown = answers.keys() - answers_of(master).keys()
     if unknown:
-        raise MasterError(
-            f"{master.path}: no answer cell for {', '.join(sorted(unknown))}; it has {', '.join(answers_of(master))}"
-        )
-    return [
-        (cell, answers[cell.exercise] if cell.role == "answer" and cell.exercise in answers else solved_source(cell))
-        for cell in master.cells
-    ]
+        known = ", ".join(answers_of(master))
+        raise MasterError(f"no answer cell for {', '.join(sorted(unknown))}", master.path, f"it has {known}")
+
+    def source(cell: Cell) -> str:
+        replaced = cell.role == "answer" and cell.exercise in answers
+        return answers[str(cell.exercise)] if replaced else solved_source(cell)
+
+    return [(cell, source(cell)) for cell in master.cells]
