@@ -1,0 +1,43 @@
+"""Check an exercise: ``check("conv2d", conv2d)`` tries the public cases and says what is wrong and why.
+
+This package is called as the function of the same name, so ``from coursekit import check`` gives something
+to call whether or not a module below it was imported before.
+
+    from coursekit import check, hint, progress
+    from coursekit.check import forbid
+
+    check("conv2d", conv2d)
+    hint("conv2d")
+"""
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from coursekit.check.cases import Case, Exercise
+from coursekit.check.commands import check, hint, progress
+from coursekit.check.errors import CheckError, ForbiddenCallError, UnknownExerciseError
+from coursekit.check.guard import forbid
+
+__all__ = [
+    "Case",
+    "CheckError",
+    "Exercise",
+    "ForbiddenCallError",
+    "UnknownExerciseError",
+    "check",
+    "forbid",
+    "hint",
+    "progress",
+]
+
+
+class _CallablePackage(ModuleType):
+    """A package that is called as its function ``check``."""
+
+    def __call__(self, exercise_id: str, *functions: Callable[..., Any]) -> float:
+        return check(exercise_id, *functions)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

@@ -1,0 +1,187 @@
+"""``python -m coursekit.check.fingerprints record``: wrong answers in, their fingerprints out.
+
+Reads a JSON document from standard input and writes one to standard output:
+
+    in   {"topic": ..., "setup": source, "answers": {exercise: source},
+          "variants": [{"exercise": ..., "kind": "misconception", "name": ..., "says": ..., "source": ...}]}
+    out  {"version": 1, "topic": ...,
+          "exercises": {exercise: {name: {"says": ..., "outputs": {case: observation}}}}}
+
+What cannot be diagnosed is said on standard error. The sources are the course's own: they are executed.
+"""
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+import torch
+
+from coursekit.check import topics
+from coursekit.check.cases import Exercise
+from coursekit.check.fingerprints import VERSION, matches, observation
+from coursekit.check.run import Outcome, run
+
+SECONDS = 5.0
+"""How long one wrong answer may take on all public cases of its exercise."""
+
+
+class RecordError(Exception):
+    """The document cannot be recorded; the message says why and what to change."""
+
+
+class _TimeIsUp(BaseException):
+    """Not an ``Exception``, so that an answer's own ``except Exception`` does not keep it running."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m coursekit.check.fingerprints", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("command", choices=["record"])
+    parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # What an answer prints is no part of the document.
+            document = record(json.load(sys.stdin))
+    except json.JSONDecodeError as error:
+        return _refuse(f"Standard input is no JSON document: {error}.")
+    except RecordError as error:
+        return _refuse(str(error))
+    sys.stdout.write(serialize(document))
+    return 0
+
+
+def _refuse(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 2
+
+
+def record(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The fingerprints of the misconceptions in ``request``, after its own answers passed every public case.
+
+    Raises ``RecordError`` when a part is missing, an exercise is unknown, or an answer does not pass.
+    """
+    try:
+        topic, setup, answers = request["topic"], request["setup"], request["answers"]
+        variants = [variant for variant in request["variants"] if variant["kind"] == "misconception"]
+    except (KeyError, TypeError) as error:
+        raise RecordError(
+            f"The document lacks {error}; it needs topic, setup, answers and variants."
+        ) from error
+    if topic not in topics.MODULES:
+        raise RecordError(
+            f"There are no public checks for topic {topic!r}; add it to coursekit.check.topics."
+        )
+    exercises = {exercise.id: exercise for exercise in topics.exercises(topic)}
+    namespace = {"__name__": "__fingerprints__"}
+    _execute(setup, namespace, "the setup cells")
+    for name, source in answers.items():
+        _execute(source, namespace, f"the answer {name!r}")
+    for name in answers:
+        if name in exercises:
+            _demand_right(exercises[name], namespace)
+    recorded: dict[str, dict[str, Any]] = {}
+    for variant in variants:
+        if variant["exercise"] not in exercises:
+            raise RecordError(
+                f"Misconception {variant['name']!r}: no public check for {variant['exercise']!r}."
+            )
+        outputs = _outputs(exercises[variant["exercise"]], variant, namespace)
+        if outputs:
+            row = {"says": variant["says"], "outputs": outputs}
+            recorded.setdefault(variant["exercise"], {})[variant["name"]] = row
+    return {"version": VERSION, "topic": topic, "exercises": recorded}
+
+
+def serialize(document: Mapping[str, Any]) -> str:
+    """The document as JSON, the same bytes for the same content, one line for each case."""
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
+    lines: list[str] = []
+    depth_of_case = 5
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip(" "))
+        if indent > depth_of_case or (indent == depth_of_case and line.lstrip()[0] in "]}"):
+            lines[-1] += " " + line.strip() if lines[-1].endswith(",") else line.strip()
+        else:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _execute(source: str, namespace: dict[str, Any], what: str) -> None:
+    try:
+        exec(compile(source, f"<{what}>", "exec"), namespace)
+    except Exception as error:
+        raise RecordError(f"Running {what} raised {type(error).__name__}: {error}.") from error
+
+
+def _demand_right(exercise: Exercise, namespace: Mapping[str, Any]) -> None:
+    for outcome in run(exercise, _functions(exercise, namespace)):
+        if not outcome.passed:
+            raise RecordError(
+                f"The answer {exercise.id!r} fails its own public case {outcome.case.name!r}: "
+                f"{outcome.kind}. {outcome.sentence} Mend one of the two."
+            )
+
+
+def _functions(exercise: Exercise, namespace: Mapping[str, Any]) -> list[Any]:
+    missing = [name for name in exercise.functions if not callable(namespace.get(name))]
+    if missing:
+        raise RecordError(f"Exercise {exercise.id!r}: nothing defines the function {missing[0]}.")
+    return [namespace[name] for name in exercise.functions]
+
+
+def _outputs(exercise: Exercise, variant: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Observations by case; empty, and the reason on standard error, where none can diagnose."""
+    what = f"{exercise.id}: {variant['name']}"
+    try:
+        with _limit(SECONDS):
+            runs = []
+            for _ in range(2):
+                own = dict(namespace)
+                _execute(variant["source"], own, f"the misconception {variant['name']!r}")
+                runs.append(run(exercise, _functions(exercise, own)))
+    except _TimeIsUp:
+        print(f"{what}: left out, not done after {SECONDS:g} s.", file=sys.stderr)
+        return {}
+    if all(outcome.passed for outcome in runs[0]):
+        print(f"{what}: left out, right on every public case, so no check can tell it.", file=sys.stderr)
+        return {}
+    return _stable_outputs(what, *runs)
+
+
+def _stable_outputs(what: str, first: tuple[Outcome, ...], second: tuple[Outcome, ...]) -> dict[str, Any]:
+    outputs = {}
+    for one, other in zip(first, second, strict=True):
+        if matches(observation(one), observation(other)):
+            outputs[one.case.name] = observation(one)
+        else:
+            print(
+                f"{what}: case {one.case.name!r} left out, its output changes or is too large.",
+                file=sys.stderr,
+            )
+    return outputs
+
+
+@contextlib.contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    """Raise ``_TimeIsUp`` in the block when it takes longer."""
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
