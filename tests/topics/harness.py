@@ -1,0 +1,160 @@
+"""A topic's answers and hidden tests, run in this process: a grader in miniature for the tests beside it."""
+
+import contextlib
+import signal
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import FrameType
+from typing import Any
+
+from coursekit.check import topics
+from coursekit.check.cases import Exercise
+from coursekit.check.fingerprints import Fingerprint
+from coursekit.check.fingerprints.__main__ import record
+from coursekit.check.run import Outcome, run
+from grading.masters import SOLUTION, Cell, Master, Variant, read_master, read_variants, solved_source
+from grading.variants import answers_of
+from tests.helpers import ROOT
+
+SECONDS = 30.0
+"""For one test cell; a wrong answer may loop for ever."""
+
+
+class TimeIsUpError(BaseException):
+    """Not an ``Exception``: no ``except Exception`` of an answer keeps it running."""
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What one hand-in earned: points by test cell, and the error where a cell failed."""
+
+    points: Mapping[str, float]
+    errors: Mapping[str, BaseException]
+
+    @property
+    def total(self) -> float:
+        return sum(self.points.values())
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic's master, its variants and its public checks."""
+
+    master: Master
+    variants: tuple[Variant, ...]
+    exercises: Mapping[str, Exercise]
+    seconds: float = SECONDS
+
+    def of_kind(self, kind: str) -> list[Variant]:
+        return [variant for variant in self.variants if variant.kind == kind]
+
+    def namespace(self, answers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Names after the setup cells and all answers, some of them exchanged."""
+        names: dict[str, Any] = {"__name__": "__hand_in__"}
+        for cell in self.master.cells:
+            if cell.role in ("setup", "parameters"):
+                execute(cell.source, names, f"{cell.role} cell")
+            elif cell.role == "answer":
+                execute(
+                    (answers or {}).get(cell.exercise) or solved_source(cell),
+                    names,
+                    f"answer {cell.exercise}",
+                )
+        return names
+
+    def grade(self, answers: Mapping[str, str] | None = None, *, exercise: str | None = None) -> Graded:
+        """Run the hidden tests of all exercises, or of one, on a hand-in."""
+        points, errors = {}, {}
+        with quiet():
+            names = self.namespace(answers)
+            for cell in self.master.with_role("test"):
+                if exercise in (None, cell.exercise):
+                    try:
+                        with time_limit(self.seconds):
+                            execute(solved_source(cell), names, cell.grade_id)
+                    except (Exception, TimeIsUpError) as error:
+                        errors[cell.grade_id] = error
+                    points[cell.grade_id] = 0.0 if cell.grade_id in errors else cell.points
+        return Graded(points, errors)
+
+    def check(self, variant: Variant) -> tuple[Outcome, ...]:
+        """Run the public check of a variant's exercise on it."""
+        exercise = self.exercises[variant.exercise]
+        with time_limit(SECONDS), quiet():
+            names = self.namespace({variant.exercise: variant.source})
+            return run(exercise, [names[name] for name in exercise.functions])
+
+    def fingerprints(self) -> dict[str, tuple[Fingerprint, ...]]:
+        """As students get them: made from the master's reference answers and the misconceptions."""
+        setup = "\n".join(cell.source for cell in self.master.with_role("setup"))
+        document = record(
+            {
+                "topic": self.master.header.topic,
+                "setup": setup,
+                "answers": answers_of(self.master),
+                "variants": [vars(variant) for variant in self.variants],
+            }
+        )
+        return {
+            exercise: tuple(Fingerprint(name, row["says"], row["outputs"]) for name, row in rows.items())
+            for exercise, rows in document["exercises"].items()
+        }
+
+
+@cache
+def read_topic(name: str) -> Topic:
+    """The topic of this name, such as ``"01_convolution"``."""
+    folder = ROOT / "solutions" / name
+    return Topic(
+        master=read_master(folder / "assignment.py"),
+        variants=read_variants(folder / "misconceptions.py"),
+        exercises={exercise.id: exercise for exercise in topics.exercises(name)},
+    )
+
+
+def blank(cell: Cell) -> str:
+    """A cell as nbgrader releases it: an error to be replaced where the solution was."""
+    lines, inside = [], False
+    for line in cell.source.splitlines():
+        if line.strip() == SOLUTION[0]:
+            lines.append(line[: len(line) - len(line.lstrip())] + "raise NotImplementedError()")
+        inside = line.strip() == SOLUTION[0] or (inside and line.strip() != SOLUTION[1])
+        if not inside and line.strip() != SOLUTION[1]:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def execute(source: str, names: dict[str, Any], what: str | None) -> None:
+    """Run a cell; what its traceback calls the file says which cell it was."""
+    exec(_compiled(source, f"<{what}>"), names)
+
+
+@cache
+def _compiled(source: str, name: str) -> Any:
+    return compile(source, name, "exec")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing an answer prints or warns about counts, as in grading."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise ``TimeIsUpError`` in the block when it takes longer."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise TimeIsUpError(f"not done after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
