@@ -1,0 +1,1 @@
+"""The steps of `grading build`: masters to notebooks, notebooks to releases, files to disk."""

@@ -1,0 +1,80 @@
+"""The command `grading`.
+
+A subcommand's module offers `add_arguments(parser)` and `main(args) -> int`, the exit status; it is
+imported only when its command is called. `args.config` is the path of course.toml.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grading.errors import GradingError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: the module that implements it, one line of help, and an example."""
+
+    module: str
+    help: str
+    example: str
+
+
+COMMANDS = {
+    "build": Command(
+        "grading.build",
+        "generate the notebooks and nbgrader's course tree from the masters",
+        "grading build --check",
+    ),
+    "run": Command(
+        "grading.run", "grade the hand-ins of an assignment", "grading run 01_convolution --jobs 4"
+    ),
+    "feedback": Command(
+        "grading.feedback", "write nbgrader's feedback pages", "grading feedback 01_convolution"
+    ),
+    "report": Command("grading.report", "write the class report", "grading report 01_convolution"),
+    "export": Command("grading.export", "write the grades as CSV", "grading export --output grades.csv"),
+    "demo": Command("grading.demo", "grade a made-up class from beginning to end", "grading demo"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; 0 on success, 2 with one sentence on stderr when it could not be done."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    parser = _parser(chosen)
+    args = parser.parse_args(arguments)
+    try:
+        status: int = importlib.import_module(COMMANDS[args.command].module).main(args)
+    except GradingError as error:
+        print(f"grading {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"grading {args.command}: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="grading",
+        description="Generate, grade and report a course's assignments.",
+        epilog="example: grading build --check",
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name,
+            help=command.help,
+            description=command.help[0].upper() + command.help[1:] + ".",
+            epilog=f"example: {command.example}",
+        )
+        subparser.add_argument(
+            "--config", type=Path, default=Path("course.toml"), help="the course (default: course.toml)"
+        )
+        if name == chosen:  # the others' modules stay unimported
+            importlib.import_module(command.module).add_arguments(subparser)
+    return parser

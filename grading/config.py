@@ -1,0 +1,143 @@
+"""A course's configuration: frozen dataclasses read from `course.toml`.
+
+Paths in the file are relative to it. A key we do not know is refused by name, with the ones we know.
+"""
+
+import dataclasses
+import tomllib
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from grading.errors import ConfigError
+from grading.records import Limits
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Programs of the course that a build calls.
+
+    fingerprints: command that reads answers and variants as JSON and writes what the variants
+    return as JSON; `{python}` stands for this interpreter. Empty: the course has none.
+    fingerprints_output: where the answer is kept; `{topic}` stands for the topic.
+    """
+
+    fingerprints: tuple[str, ...] = ()
+    fingerprints_output: str = ""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One course.
+
+    root: folder of course.toml. masters: one folder a topic. notebooks: what students get, generated.
+    tree: nbgrader's course directory, generated. ships: what students get, notebooks included, in
+    which no solution may stand. preload: modules to import once before grading. check_mime: MIME
+    type under which a public check leaves its result. gradebook: database URL.
+    """
+
+    root: Path
+    name: str
+    masters: Path
+    notebooks: Path
+    tree: Path
+    ships: tuple[Path, ...]
+    preload: tuple[str, ...]
+    check_mime: str
+    gradebook: str
+    hooks: Hooks = field(default_factory=Hooks)
+    limits: Limits = field(default_factory=Limits)
+
+
+def load_config(path: Path | str = "course.toml") -> Config:
+    """The configuration in this file.
+
+    Raises ConfigError when the file is missing, is not TOML, holds an unknown key or a value of
+    the wrong type.
+    """
+    path = Path(path).resolve()
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            "there is no such file", path, "run in the course's folder or give --config"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot be read as TOML ({error})", path, "correct the file") from None
+    return _config(table, path)
+
+
+def fingerprints_path(config: Config, topic: str) -> Path:
+    """Where this topic's fingerprints are kept."""
+    return config.root / config.hooks.fingerprints_output.format(topic=topic)
+
+
+_COURSE = {
+    "name": str,
+    "masters": str,
+    "notebooks": str,
+    "tree": str,
+    "ships": list,
+    "preload": list,
+    "check_mime": str,
+    "gradebook": str,
+}
+_HOOKS = {"fingerprints": list, "fingerprints_output": str}
+_LIMITS: dict[str, type | types.UnionType] = {
+    "cell_seconds": int | float,
+    "job_seconds": int | float,
+    "memory_mb": int,
+}
+
+
+def _config(table: dict[str, Any], path: Path) -> Config:
+    _refuse_unknown(table, ("course", "hooks", "limits"), path)
+    course = _section(table, "course", _COURSE, path)
+    hooks = _section(table, "hooks", _HOOKS, path)
+    limits = _section(table, "limits", _LIMITS, path)
+    if "name" not in course:
+        raise ConfigError('the key "name" is missing', f"{path}, [course]", 'add name = "..."')
+    if bool(hooks.get("fingerprints")) != bool(hooks.get("fingerprints_output")):
+        fix = "give both keys or neither"
+        raise ConfigError("fingerprints and fingerprints_output belong together", f"{path}, [hooks]", fix)
+    root = path.parent
+    notebooks = course.get("notebooks", "notebooks")
+    tree = root / course.get("tree", "build/course")
+    return Config(
+        root=root,
+        name=course["name"],
+        masters=root / course.get("masters", "solutions"),
+        notebooks=root / notebooks,
+        tree=tree,
+        ships=tuple(root / folder for folder in course.get("ships", [notebooks])),
+        preload=tuple(course.get("preload", [])),
+        check_mime=course.get("check_mime", ""),
+        gradebook=course.get("gradebook", f"sqlite:///{tree / 'gradebook.db'}"),
+        hooks=Hooks(tuple(hooks.get("fingerprints", [])), hooks.get("fingerprints_output", "")),
+        limits=dataclasses.replace(Limits(), **limits),
+    )
+
+
+def _section(table: dict[str, Any], name: str, types_of: dict[str, Any], path: Path) -> dict[str, Any]:
+    where = f"{path}, [{name}]"
+    section = table.get(name, {})
+    if not isinstance(section, dict):
+        raise ConfigError("this must be a table", where, f"write [{name}] and its keys below")
+    _refuse_unknown(section, tuple(types_of), where)
+    for key, value in section.items():
+        kind = types_of[key]
+        right = isinstance(value, kind) and not isinstance(value, bool)
+        if not right or (kind is list and not all(isinstance(item, str) for item in value)):
+            wanted = "a list of strings" if kind is list else "a string" if kind is str else "a number"
+            raise ConfigError(f"{key} = {value!r} is not {wanted}", where, "correct the value")
+        if name == "limits" and value <= 0:
+            raise ConfigError(f"{key} = {value!r} is not positive", where, "correct the value")
+    return section
+
+
+def _refuse_unknown(table: dict[str, Any], known: tuple[str, ...], where: object) -> None:
+    unknown = [key for key in table if key not in known]
+    if unknown:
+        names = ", ".join(repr(key) for key in unknown)
+        raise ConfigError(f"unknown key {names}", where, f"the known keys are {', '.join(known)}")

@@ -1,0 +1,300 @@
+"""A hand-in becomes the notebook that is run: small steps, each from a notebook to a new notebook.
+
+What the course wrote (tests, checks, set-up, points, order) is put back as the course has it; what the
+student wrote is kept. Every step says in sentences what it changed. `RECONCILE` is the list of steps.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import nbformat
+from nbformat.notebooknode import NotebookNode
+from nbgrader import utils
+
+from grading.errors import SubmissionError
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something found in a hand-in, said in a sentence; tampered: a person should look at it."""
+
+    says: str
+    grade_id: str = ""
+    tampered: bool = False
+    missing: bool = False
+
+
+@dataclass(frozen=True)
+class Course:
+    """The course's own notebook, with hidden tests, and as students got it."""
+
+    source: NotebookNode
+    released: NotebookNode
+
+
+Step = Callable[[NotebookNode, Course], tuple[NotebookNode, list[Note]]]
+
+
+def parse(data: bytes) -> NotebookNode:
+    """The notebook in these bytes, in today's format, without outputs and without unknown metadata.
+
+    Raises:
+        SubmissionError: The bytes are not a notebook; `what` is a sentence for staff and student.
+    """
+    if not data.strip():
+        raise SubmissionError("The file is empty.")
+    try:
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        raw = json.loads(text)
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        raise SubmissionError("The file is not a notebook: it does not hold JSON.") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
+        raise SubmissionError("The file is not a notebook: it is JSON of another kind.")
+    if raw["nbformat"] > 4:
+        raise SubmissionError(f"The notebook has format {raw['nbformat']}; save it as format 4.")
+    try:
+        upgraded = nbformat.convert(nbformat.reader.reads(text), 4)
+        cells = [_clean(cell) for cell in upgraded["cells"]]
+        metadata = {"kernelspec": upgraded.get("metadata", {}).get("kernelspec", {})}
+    except Exception as error:  # a damaged notebook may fail anywhere inside the upgrade
+        raise SubmissionError(f"The notebook is damaged ({type(error).__name__}: {error}).") from None
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def reconcile(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
+    """The notebook to run, and what had to be put right for it."""
+    notes: list[Note] = []
+    for step in RECONCILE:
+        notebook, found = step(notebook, course)
+        notes += found
+    return notebook, notes
+
+
+def unknown_ids(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
+    """A cell whose id the course does not know becomes an ordinary cell."""
+    known = _by_id(course.source)
+    cells, notes = [], []
+    for cell in notebook.cells:
+        name = _id(cell)
+        if name is not None and name not in known:
+            notes.append(Note(f"The course has no cell {name!r}; it was run as an ordinary cell."))
+            cell = _ordinary(cell)
+        cells.append(cell)
+    return _rebuilt(notebook, cells), notes
+
+
+def duplicates(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
+    """Of several cells with one id the first keeps it; the others stay as ordinary cells."""
+    seen: set[str] = set()
+    cells: list[NotebookNode] = []
+    notes = []
+    for cell in notebook.cells:
+        name = _id(cell)
+        if name in seen:
+            notes.append(Note(f"The cell {name!r} was there more than once; the first one counts.", name))
+            cell = _ordinary(cell)
+        elif name is not None:
+            seen.add(name)
+        cells.append(cell)
+    return _rebuilt(notebook, cells), notes
+
+
+def edits(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
+    """Notes what was changed in cells that students may not change; `original_cells` puts it back."""
+    released = _by_id(course.released)
+    notes = []
+    for cell in notebook.cells:
+        name = _id(cell)
+        if name is None or name not in released:
+            continue
+        original = released[name]
+        marks, was = cell.metadata.nbgrader, original.metadata.nbgrader
+        if utils.is_locked(original) and not _same_text(cell.source, original.source):
+            notes.append(Note(f"The locked cell {name!r} was edited; the original was put back.", name, True))
+        if marks.get("points", was.get("points")) != was.get("points"):
+            points = f"from {was.get('points')} to {marks.get('points')}"
+            notes.append(Note(f"The points of {name!r} were changed {points}; put back.", name, True))
+        flags = [flag for flag in ("grade", "solution", "locked") if marks.get(flag) != was.get(flag)]
+        if flags:
+            what = " and ".join(flags)
+            notes.append(Note(f"The cell {name!r} was marked differently ({what}); put back.", name, True))
+        if cell.cell_type != original.cell_type:
+            kinds = f"from {original.cell_type} to {cell.cell_type}"
+            notes.append(Note(f"The type of the cell {name!r} was changed {kinds}; put back.", name))
+    return notebook, notes
+
+
+def original_order(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
+    """The course's cells stand in the course's order; a student's cells stay behind the one they followed."""
+    order = list(_by_id(course.source))
+    before, behind = _segments(notebook)
+    if [name for name in order if name in behind] == list(behind):
+        return notebook, []
+    cells = before + [cell for name in order for cell in behind.get(name, [])]
+    note = Note("The course's cells were in another order; they were put back into the original one.")
+    return _rebuilt(notebook, cells), [note]
+
+
+def missing_cells(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
+    """A deleted cell comes back at its place; an answer as a comment only, for it may stand elsewhere."""
+    before, behind = _segments(notebook)
+    released = _by_id(course.released)
+    first: list[NotebookNode] = []
+    after: list[NotebookNode] = []
+    notes = []
+    for name, original in _by_id(course.source).items():
+        if name in behind:
+            after += behind[name]
+            continue
+        notes.append(Note(f"The cell {name!r} was missing; it was put back.", name, missing=True))
+        cell = _copy(released.get(name, original))
+        if utils.is_solution(original) and not utils.is_grade(original):
+            cell.source = "# This cell was missing from the hand-in."
+        (after if after else first).append(cell)
+    if not behind:  # nothing of the course is there: its tests run last
+        return _rebuilt(notebook, before + first), notes
+    return _rebuilt(notebook, first + before + after), notes
+
+
+def original_cells(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
+    """Locked cells get the course's text, hidden tests included; all known cells its type and metadata."""
+    originals, released = _by_id(course.source), _by_id(course.released)
+    cells = []
+    for cell in notebook.cells:
+        name = _id(cell)
+        if name is not None:
+            original = _copy(originals[name])
+            checked = original
+            if not utils.is_locked(original):
+                original.source = cell.source
+                # The checksum of the released text: by it nbgrader knows that nothing was answered.
+                checked = released.get(name, original)
+            original.metadata.nbgrader.checksum = utils.compute_checksum(checked)
+            cell = original
+        cells.append(cell)
+    return _rebuilt(notebook, cells), []
+
+
+def original_parameters(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
+    """The cell of run parameters says what the course says, so that everybody gets the same budget."""
+    originals = [cell for cell in course.source.cells if _is_parameters(cell)]
+    cells = []
+    for cell in notebook.cells:
+        if _is_parameters(cell) and _id(cell) is None:
+            cell = _copy(originals.pop(0)) if originals else _ordinary(cell)
+        cells.append(cell)
+    return _rebuilt(notebook, cells), []
+
+
+def original_kernel(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
+    """The notebook runs in the course's kernel, whatever the student's was called."""
+    new = _rebuilt(notebook, notebook.cells)
+    new.metadata = nbformat.from_dict({"kernelspec": course.source.metadata.get("kernelspec", {})})
+    return new, []
+
+
+RECONCILE: tuple[Step, ...] = (
+    unknown_ids,
+    duplicates,
+    edits,
+    original_order,
+    missing_cells,
+    original_cells,
+    original_parameters,
+    original_kernel,
+)
+"""From the hand-in as parsed to the notebook as run; the order matters and is this one."""
+
+
+def merged_streams(notebook: NotebookNode) -> NotebookNode:
+    """Printed text that arrived in pieces as one output, for those who read it."""
+    new = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    for cell in new.cells:
+        merged: list[NotebookNode] = []
+        for output in cell.get("outputs", []):
+            last = merged[-1] if merged else None
+            if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+                last.text += output.text
+            else:
+                merged.append(output)
+        if cell.cell_type == "code":
+            cell.outputs = merged
+    return new
+
+
+def unanswered(cell: NotebookNode, course: Course) -> bool:
+    """Whether an answer cell still holds what students got."""
+    original = _by_id(course.released).get(_id(cell) or "")
+    return original is not None and _same_text(cell.source, original.source)
+
+
+def _clean(cell: dict[str, Any]) -> NotebookNode:
+    make = {"markdown": nbformat.v4.new_markdown_cell, "raw": nbformat.v4.new_raw_cell}
+    source = cell.get("source", "")
+    source = "".join(source) if isinstance(source, list) else str(source)
+    new = make.get(str(cell.get("cell_type")), nbformat.v4.new_code_cell)(source)
+    metadata = cell.get("metadata", {})
+    marks = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    if isinstance(marks, dict) and isinstance(marks.get("grade_id"), str):
+        new.metadata.nbgrader = nbformat.from_dict(dict(marks))
+    if isinstance(metadata, dict) and "parameters" in (metadata.get("tags") or ()):
+        new.metadata.tags = ["parameters"]
+    return new
+
+
+def _id(cell: NotebookNode) -> str | None:
+    marks = cell.metadata.get("nbgrader", {})
+    name = marks.get("grade_id") if isinstance(marks, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _by_id(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    return {name: cell for cell in notebook.cells if (name := _id(cell)) is not None}
+
+
+def _is_parameters(cell: NotebookNode) -> bool:
+    return "parameters" in cell.metadata.get("tags", ())
+
+
+def _segments(notebook: NotebookNode) -> tuple[list[NotebookNode], dict[str, list[NotebookNode]]]:
+    """The cells before the first known one, and each known cell with the ordinary ones behind it."""
+    before: list[NotebookNode] = []
+    behind: dict[str, list[NotebookNode]] = {}
+    current = before
+    for cell in notebook.cells:
+        name = _id(cell)
+        if name is not None:
+            current = behind.setdefault(name, [])
+        current.append(cell)
+    return before, behind
+
+
+def _ordinary(cell: NotebookNode) -> NotebookNode:
+    new = _copy(cell)
+    new.metadata = NotebookNode()
+    return new
+
+
+def _copy(cell: NotebookNode) -> NotebookNode:
+    return nbformat.from_dict(json.loads(json.dumps(cell)))
+
+
+def _rebuilt(notebook: NotebookNode, cells: Iterable[NotebookNode]) -> NotebookNode:
+    """A new notebook of these cells, code cells without outputs, with ids counted through."""
+    new = nbformat.v4.new_notebook(metadata=_copy(notebook.metadata))
+    for number, cell in enumerate(cells):
+        cell = _copy(cell)
+        cell.id = f"cell-{number}"
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        new.cells.append(cell)
+    return new
+
+
+def _same_text(one: str, other: str) -> bool:
+    """Equal but for white space at line ends and around, which editors change unasked."""
+    return [line.rstrip() for line in one.strip().splitlines()] == [
+        line.rstrip() for line in other.strip().splitlines()
+    ]
