@@ -1,0 +1,108 @@
+"""A student's evening in a real JupyterLab: a wrong answer, its card, the right answer; then the lecture.
+
+The pictures go to build/pictures, to be looked at.
+"""
+
+import pytest
+
+from grading.masters import read_master, read_variants
+from grading.variants import answers_of, of_kind
+from tests.helpers import ROOT
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+TOPIC = "01_convolution"
+PICTURES = ROOT / "build" / "pictures"
+SOLUTIONS = ROOT / "solutions" / TOPIC
+ANSWERS = answers_of(read_master(SOLUTIONS / "assignment.py"))
+WRONG = of_kind(read_variants(SOLUTIONS / "misconceptions.py"), "misconception")
+A_LECTURE_TAKES = 150_000  # milliseconds
+
+
+def open_notebook(page, lab, name):
+    """The notebook in JupyterLab, its kernel idle."""
+    page.goto(f"{lab}/lab/tree/{TOPIC}/{name}")
+    page.locator(".jp-Notebook").wait_for()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for()
+
+
+def code_cell(page, text):
+    """The code cell whose editor holds this text."""
+    return page.locator(".jp-Notebook .jp-CodeCell", has=page.locator(".cm-content", has_text=text)).first
+
+
+def run(page, cell):
+    """Put the cursor into a cell and run it, as Shift+Enter does."""
+    cell.scroll_into_view_if_needed()
+    cell.locator(".cm-content").first.click()
+    page.keyboard.press("Shift+Enter")
+
+
+def type_answer(page, cell, source):
+    """Replace what stands in a cell and run it."""
+    cell.scroll_into_view_if_needed()
+    cell.locator(".cm-content").first.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(source)
+    page.keyboard.press("Shift+Enter")
+
+
+def picture(locator, name):
+    """Keep a picture of this part of the page."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    locator.scroll_into_view_if_needed()
+    locator.screenshot(path=PICTURES / f"{name}.png")
+
+
+@pytest.mark.parametrize(
+    ("exercise", "mistake"),
+    [(exercise, sorted(WRONG[exercise])[0]) for exercise in ("output_size", "conv2d", "max_pool2d")],
+)
+def test_a_wrong_answer_gets_a_card_and_the_right_one_passes(page, lab, exercise, mistake):
+    open_notebook(page, lab, f"{TOPIC}.ipynb")
+    run(page, code_cell(page, "import coursekit"))
+    answer, check = code_cell(page, f"def {exercise}("), code_cell(page, f'check("{exercise}"')
+    card = check.locator(".jp-OutputArea-output")
+
+    run(page, check)  # nothing written yet
+    card.filter(has_text="not written yet").wait_for()
+
+    type_answer(page, answer, WRONG[exercise][mistake].source)
+    run(page, check)
+    card.filter(has_text="Diagnosis").or_(card.filter(has_text="diagnosis")).first.wait_for()
+    picture(check, f"card-{exercise}-{mistake}")
+
+    type_answer(page, answer, ANSWERS[exercise])
+    run(page, check)
+    card.filter(has_text="All").or_(card.filter(has_text="passed")).first.wait_for()
+    picture(check, f"card-{exercise}-right")
+
+
+def test_the_lecture_shows_its_figures_and_its_demo(page, lab):
+    open_notebook(page, lab, f"{TOPIC}_lecture.ipynb")
+    page.locator(".jp-Notebook .jp-Cell").first.click()
+    page.get_by_role("menuitem", name="Run", exact=True).first.click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_timeout(2000)
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=A_LECTURE_TAKES)
+
+    assert (
+        page.locator(".jp-OutputArea-output [data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    )
+    figures = page.locator(".jp-Notebook .jp-OutputArea-output img")
+    assert figures.count() >= 10
+    widths = figures.evaluate_all("images => images.map(image => image.naturalWidth)")
+    assert min(widths) > 100, "a figure did not render"
+    without = figures.evaluate_all("images => images.filter(image => !image.alt).length")
+    assert without == 0, f"{without} figures have no alternative text"
+
+    slider = page.locator(".jp-Notebook .widget-slider").first
+    slider.scroll_into_view_if_needed()
+    demo = page.locator(".jp-OutputArea", has=slider).last
+    before = demo.locator("img").first.get_attribute("src")
+    slider.locator(".noUi-handle").first.press("ArrowRight")
+    page.wait_for_function(
+        "([root, old]) => root.querySelector('img') && root.querySelector('img').src !== old",
+        arg=[demo.element_handle(), before],
+    )
+    picture(demo, "lecture-demo")

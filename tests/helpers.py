@@ -1,0 +1,24 @@
+"""Names that tests and their fixtures share."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TOPICS = sorted(path.parent.name for path in (ROOT / "solutions").glob("*/lecture.py"))
+
+NotebookTime = tuple[str, float, float]
+"""A notebook's name, its seconds in all, and those of its slowest cell."""
+
+notebook_times = pytest.StashKey[list[NotebookTime]]()
+
+
+def run_tool(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command of this environment, run as a person would; its output as text."""
+    tool = Path(sys.executable).with_name(words[0])
+    return subprocess.run(
+        [tool, *words[1:]], cwd=cwd, env={**os.environ, **environment}, text=True, capture_output=True
+    )
