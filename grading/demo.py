@@ -20,7 +20,7 @@ from grading.building import stock
 from grading.config import Config, load_config
 from grading.errors import MasterError, SubmissionError
 from grading.export import to_csv
-from grading.handins import FULL, LESS, HandIn, make_class, selection
+from grading.handins import ANY, FULL, LESS, ZERO, HandIn, make_class, selection
 from grading.masters import Variant, read_master, read_variants
 from grading.plan import plan
 from grading.record import record
@@ -142,8 +142,8 @@ def _differences(handin: HandIn, row: Row) -> Iterator[str]:
             yield f"{exercise} has no score"
             continue
         full = entry.score == entry.max_score
-        right = full if wanted == FULL else not full if wanted == LESS else entry.score == 0
-        if not right:
+        right = {ANY: True, FULL: full, LESS: not full, ZERO: entry.score == 0}
+        if not right[wanted]:
             yield f"{exercise} has {entry.score:g} of {entry.max_score:g}, deserves {wanted}"
     if (result.needs_human is not None) != deserves.needs_human:
         said = f"asks for a person ({result.needs_human})" if result.needs_human else "asks for no person"

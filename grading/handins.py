@@ -13,12 +13,15 @@ from grading.masters import Master, Variant
 from grading.records import Status
 from grading.variants import answers_of
 
-FULL, LESS, ZERO = "full points", "less than full points", "no points"
+FULL, LESS, ZERO, ANY = "full points", "less than full points", "no points", "anything"
 
 
 @dataclass(frozen=True)
 class Deserves:
-    """What a hand-in must come out as: one of the statuses, and in every exercise FULL, LESS or ZERO."""
+    """What a hand-in must come out as: one of the statuses, and so many points in every exercise.
+
+    ANY: the reference answer calls the answer that is wrong here, so this one may go wrong as well.
+    """
 
     statuses: frozenset[Status]
     points: Mapping[str, str]
@@ -64,7 +67,8 @@ def selection(variants: Sequence[Variant], kind: str, most: int) -> list[Variant
 
 
 def _by_variant(master: Master, variants: Sequence[Variant], released: NotebookNode) -> Iterator[HandIn]:
-    every = list(answers_of(master))
+    answers = answers_of(master)
+    every = list(answers)
     yield HandIn("reference", "reference", _solved(master, released), _all(every, FULL, Status.PASSED))
     for variant in variants:
         name = f"{variant.kind}-{variant.exercise}-{variant.name}"
@@ -72,7 +76,7 @@ def _by_variant(master: Master, variants: Sequence[Variant], released: NotebookN
         if variant.kind == "alternative":
             yield HandIn(name, variant.kind, content, _all(every, FULL, Status.PASSED))
         else:
-            deserves = _except(every, {variant.exercise: LESS}, Status.PARTIAL)
+            deserves = _except(answers, {variant.exercise: LESS}, Status.PARTIAL)
             found = (variant.exercise, variant.name)
             yield HandIn(name, variant.kind, content, deserves, diagnosis=found)
 
@@ -84,22 +88,21 @@ def _odd(master: Master, released: NotebookNode) -> Iterator[HandIn]:
     full, zero = _all(every, FULL, Status.PASSED), _all(every, ZERO, Status.FAILED)
     half = every[: len(every) // 2]
     last = every[-1]
-    tests = [
-        _grade_id(cell) for cell in released.cells if _marks(cell).get("grade") and cell.cell_type == "code"
-    ]
+    graded = [cell for cell in released.cells if _marks(cell).get("grade")]
+    tests = [_grade_id(cell) for cell in graded if not _marks(cell).get("solution")]
 
     def handin(name: str, deserves: Deserves, edit: Edit | None = None, **changed: str) -> HandIn:
         return HandIn(name, name, _solved(master, released, changed, edit), deserves)
 
     yield HandIn("blank", "blank", _bytes(released), zero)
-    half_done = _except(every, dict.fromkeys(every[len(half) :], ZERO), Status.PARTIAL)
+    half_done = _except(answers, dict.fromkeys(every[len(half) :], ZERO), Status.PARTIAL)
     kept = {name: answers[name] for name in half}
     yield HandIn("half-done", "half-done", _bytes(_with_answers(released, kept)), half_done)
     warned = {name: source + _warnings(source) for name, source in answers.items()}
     yield handin("warnings-on-stderr", full, None, **warned)
-    looped = _except(every, {last: ZERO}, Status.TIMEOUT, human=True)
+    looped = _except(answers, {last: ZERO}, Status.TIMEOUT, human=True)
     yield handin("endless-loop", looped, None, **{last: _endless(answers[last])})
-    broken = _except(every, {every[0]: ZERO}, Status.PARTIAL)
+    broken = _except(answers, {every[0]: ZERO}, Status.PARTIAL)
     yield handin("syntax-error", broken, None, **{every[0]: "def broken(:\n    return"})
     yield handin("deleted-test-cell", full, lambda notebook: _delete(notebook, tests[0]))
     tampered = _all(every, FULL, Status.TAMPERED, human=True)
@@ -131,8 +134,26 @@ def _all(every: Sequence[str], points: str, *statuses: Status, human: bool = Fal
     return Deserves(frozenset(statuses), dict.fromkeys(every, points), human)
 
 
-def _except(every: Sequence[str], points: Mapping[str, str], status: Status, human: bool = False) -> Deserves:
-    return Deserves(frozenset({status}), dict.fromkeys(every, FULL) | dict(points), human)
+def _except(
+    answers: Mapping[str, str], points: Mapping[str, str], status: Status, human: bool = False
+) -> Deserves:
+    affected = dict.fromkeys((name for wrong in points for name in _callers(answers, wrong)), ANY)
+    return Deserves(frozenset({status}), dict.fromkeys(answers, FULL) | affected | dict(points), human)
+
+
+def _callers(answers: Mapping[str, str], exercise: str) -> set[str]:
+    """Exercises whose reference answer calls, itself or through others, the functions of this one."""
+    found = {exercise}
+    while True:
+        functions = {name for one in found for name in _functions(answers[one])}
+        more = {name for name, source in answers.items() if functions & _names(source)} | found
+        if more == found:
+            return found - {exercise}
+        found = more
+
+
+def _names(source: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
 
 
 def _solved(

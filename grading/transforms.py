@@ -104,26 +104,27 @@ def duplicates(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, li
 def edits(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
     """Notes what was changed in cells that students may not change; `original_cells` puts it back."""
     released = _by_id(course.released)
-    notes = []
-    for cell in notebook.cells:
-        name = _id(cell)
-        if name is None or name not in released:
+    text, points, marks, types = [], [], [], []
+    for name, cell in _by_id(notebook).items():
+        original = released.get(name)
+        if original is None:
             continue
-        original = released[name]
-        marks, was = cell.metadata.nbgrader, original.metadata.nbgrader
+        has, had = cell.metadata.nbgrader, original.metadata.nbgrader
         if utils.is_locked(original) and not _same_text(cell.source, original.source):
-            notes.append(Note(f"The locked cell {name!r} was edited; the original was put back.", name, True))
-        if marks.get("points", was.get("points")) != was.get("points"):
-            points = f"from {was.get('points')} to {marks.get('points')}"
-            notes.append(Note(f"The points of {name!r} were changed {points}; put back.", name, True))
-        flags = [flag for flag in ("grade", "solution", "locked") if marks.get(flag) != was.get(flag)]
-        if flags:
-            what = " and ".join(flags)
-            notes.append(Note(f"The cell {name!r} was marked differently ({what}); put back.", name, True))
+            text.append(name)
+        if has.get("points", had.get("points")) != had.get("points"):
+            points.append(f"{name} from {had.get('points')} to {has.get('points')}")
+        if any(has.get(flag) != had.get(flag) for flag in ("grade", "solution", "locked")):
+            marks.append(name)
         if cell.cell_type != original.cell_type:
-            kinds = f"from {original.cell_type} to {cell.cell_type}"
-            notes.append(Note(f"The type of the cell {name!r} was changed {kinds}; put back.", name))
-    return notebook, notes
+            types.append(f"{name} from {original.cell_type} to {cell.cell_type}")
+    found = [
+        (f"Locked cells were edited ({_listed(text)}); the originals were put back.", text, True),
+        (f"Points were changed ({_listed(points)}); the original ones count.", points, True),
+        (f"Cells were marked differently ({_listed(marks)}); the original marks count.", marks, True),
+        (f"The type of cells was changed ({_listed(types)}); it was put back.", types, False),
+    ]
+    return notebook, [Note(says, tampered=tampered) for says, cells, tampered in found if cells]
 
 
 def original_order(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
@@ -291,6 +292,12 @@ def _rebuilt(notebook: NotebookNode, cells: Iterable[NotebookNode]) -> NotebookN
             cell.outputs, cell.execution_count = [], None
         new.cells.append(cell)
     return new
+
+
+def _listed(words: list[str], most: int = 4) -> str:
+    """The first few of many, and how many more there are."""
+    more = [f"{len(words) - most} more"] if len(words) > most else []
+    return ", ".join([*words[:most], *more])
 
 
 def _same_text(one: str, other: str) -> bool:

@@ -1,27 +1,14 @@
 """Who may import whom: students' code knows nothing of grading, grading nothing of the course it grades."""
 
-import ast
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers import ROOT, imported
+
 FORBIDDEN = {
     "coursekit": {"grading", "solutions"},
     "grading": {"coursekit", "solutions"},
     "solutions": {"grading", "solutions"},
 }
-
-
-def imported(path: Path) -> set[str]:
-    """Top-level names of all modules that a file imports, wherever in it."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names.add(str(node.module).partition(".")[0])
-    return names
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)

@@ -1,16 +1,18 @@
 """pyproject.toml, requirements.lock and environment.yml say the same thing about what is installed."""
 
 import re
+import sys
 import tomllib
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers import ROOT, imported
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK_LINES = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line.strip()]
 
@@ -29,14 +31,34 @@ def locked() -> dict[str, Version]:
         if pin.marker is None or pin.marker.evaluate():
             (spec,) = pin.specifier
             assert spec.operator == "==", f"{line} is not a pin"
-            pins[pin.name.lower()] = Version(spec.version)
+            pins[canonicalize_name(pin.name)] = Version(spec.version)
     return pins
 
 
 @pytest.mark.parametrize("requirement", declared(), ids=lambda requirement: requirement.name)
 def test_every_declared_package_is_locked_within_its_bounds(requirement):
-    version = locked()[requirement.name.lower()]
+    version = locked()[canonicalize_name(requirement.name)]
     assert requirement.specifier.contains(version), f"{requirement} against {version} in requirements.lock"
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"), [("coursekit", []), ("grading", ["staff"]), ("tests", ["staff", "dev"])]
+)
+def test_what_a_folder_imports_is_declared_for_those_who_use_it(folder, extras):
+    project = PROJECT["project"]
+    lines = [
+        *project["dependencies"],
+        *(line for e in extras for line in project["optional-dependencies"][e]),
+    ]
+    known = {canonicalize_name(Requirement(line).name) for line in lines}
+    sources = metadata.packages_distributions()
+    undeclared = {
+        (module, str(path.relative_to(ROOT)))
+        for path in (ROOT / folder).rglob("*.py")
+        for module in imported(path) - sys.stdlib_module_names - {"coursekit", "grading", "tests"}
+        if not {canonicalize_name(name) for name in sources.get(module, [module])} & known
+    }
+    assert undeclared == set()
 
 
 def test_the_installed_versions_are_the_locked_ones():

@@ -1,0 +1,282 @@
+"""Measured receptive fields, against brute force: change the input, look which outputs change."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from coursekit import models, probe
+from coursekit.probe import Field
+
+# Lazebnik's AlexNet table with the fully connected layers counted as the convolutions they are:
+# name, channels or features, height, receptive field, effective stride, effective padding.
+ALEXNET = [
+    ("conv1", 64, 56, 11, 4, 2),
+    ("pool1", 64, 27, 19, 8, 2),
+    ("conv2", 192, 27, 51, 8, 18),
+    ("pool2", 192, 13, 67, 16, 18),
+    ("conv3", 384, 13, 99, 16, 34),
+    ("conv4", 256, 13, 131, 16, 50),
+    ("conv5", 256, 13, 163, 16, 66),
+    ("pool5", 256, 6, 195, 32, 66),
+    ("flatten", 9216, None, 195, 32, 66),
+    ("fc6", 4096, None, 355, 32, 66),
+    ("fc7", 4096, None, 355, 32, 66),
+    ("fc8", 1000, None, 355, 32, 66),
+]
+
+
+def test_alexnet_measures_its_table():
+    rows = probe.measure(models.create_model("alexnet"), (3, 227, 227))
+    expected = [
+        probe.LayerProbe(name, (c,) if h is None else (c, h, h), size, stride, padding)
+        for name, c, h, size, stride, padding in ALEXNET
+    ]
+    assert rows == expected
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide = nn.Conv2d(4, 4, 5, padding=2)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        y = self.norm(self.wide(x))
+        y += x
+        return torch.relu(y)
+
+
+class Branches(nn.Module):
+    """Two windows of different size side by side, as in an inception module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow, self.wide = nn.Conv2d(4, 2, 1), nn.Conv2d(4, 2, 3, padding=1)
+
+    def forward(self, x):
+        return torch.cat([self.narrow(x), self.wide(x)], 1)
+
+
+class Functional(nn.Module):
+    """Pooling and flattening as plain function calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.fc = nn.Linear(4 * 7 * 7, 3)
+
+    def forward(self, x):
+        x = nn.functional.max_pool2d(torch.tanh(self.conv(x)), 2)
+        return self.fc(x.view(x.size(0), -1))
+
+
+NETWORKS = {
+    "a convolution": lambda: nn.Sequential(nn.Conv2d(1, 4, 3)),
+    "padding": lambda: nn.Sequential(nn.Conv2d(1, 4, 5, padding=2), nn.Conv2d(4, 4, 3, padding=1)),
+    "stride": lambda: nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), nn.Conv2d(4, 4, 3, stride=2, padding=1)),
+    "a stride wider than the kernel": lambda: nn.Sequential(nn.Conv2d(1, 4, 2, stride=3), nn.Conv2d(4, 4, 2)),
+    "dilation": lambda: nn.Sequential(nn.Conv2d(1, 4, 3, dilation=2, padding=2), nn.Conv2d(4, 4, 3)),
+    "one by one": lambda: nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 2, 1)),
+    "depthwise": lambda: nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 3, groups=4)),
+    "overlapping max pooling": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(3, 2)),
+    "padded max pooling": lambda: nn.Sequential(nn.MaxPool2d(3, 2, padding=1), nn.Conv2d(1, 4, 3)),
+    "dilated max pooling": lambda: nn.Sequential(nn.MaxPool2d(2, 1, dilation=3), nn.Conv2d(1, 4, 3)),
+    "average pooling": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.AvgPool2d(2), nn.Conv2d(4, 4, 3)),
+    "adaptive pooling": lambda: nn.Sequential(nn.AdaptiveAvgPool2d(12), nn.Conv2d(1, 4, 3)),
+    "a residual block": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), Residual(), nn.Conv2d(4, 4, 3, 2)),
+    "branches": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), Branches(), nn.Conv2d(4, 4, 3)),
+    "normalization": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.LocalResponseNorm(3), nn.MaxPool2d(2)),
+}
+
+
+def seen_rows(network: nn.Module, size: int) -> torch.Tensor:
+    """Boolean (output rows, input rows): which output rows change when one input row is raised.
+
+    Weights are positive, so a large rise shows through every ReLU and wins every maximum.
+    """
+    network = network.double().eval()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.uniform_(0.1, 1.0) if "norm" not in name else None
+        x = torch.rand(1, 1, size, size, dtype=torch.float64)
+        raised = x.repeat(size, 1, 1, 1)
+        raised[torch.arange(size), :, torch.arange(size)] += 1e4
+        changed = (network(raised) - network(x)).abs().amax((1, 3)) > 1e-9
+    return changed.T
+
+
+def brute_force(network: nn.Module, size: int) -> Field:
+    seen = seen_rows(network, size)
+    unit = len(seen) // 2 - 1
+    rows, next_rows = (seen[i].nonzero().flatten() for i in (unit, unit + 1))
+    first, last, stride = rows.min().item(), rows.max().item(), (next_rows.min() - rows.min()).item()
+    assert first > 0
+    assert last < size - 1, "the border cuts the field: give the test a larger image"
+    return Field(last - first + 1, stride, unit * stride - first)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_field_is_that_of_brute_force(name):
+    network = NETWORKS[name]()
+    assert probe.receptive_field(network, 36) == brute_force(network, 36)
+
+
+layers = st.tuples(st.integers(1, 4), st.integers(1, 2), st.integers(0, 2), st.integers(1, 2), st.booleans())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(layers, min_size=1, max_size=3))
+def test_the_field_of_any_small_stack_is_that_of_brute_force(stack):
+    modules = []
+    for kernel, stride, padding, dilation, pooled in stack:
+        if pooled:
+            modules.append(nn.MaxPool2d(kernel, stride, padding=min(padding, kernel // 2)))
+        else:
+            modules.append(nn.Conv2d(1, 1, kernel, stride, padding, dilation))
+    network = nn.Sequential(*modules)
+    assert probe.receptive_field(network, 32) == brute_force(network, 96)
+
+
+def test_the_support_of_a_border_unit_is_cut_as_the_image_is():
+    network = nn.Sequential(nn.Conv2d(1, 4, 5, padding=2), nn.MaxPool2d(2))
+    seen = seen_rows(network, 12)
+    for row in range(6):
+        mask = probe.support(network, 12, (row, 3))
+        assert mask.any(1).tolist() == seen[row].tolist()
+    assert probe.receptive_field(network, 12, position=(0, 0)) == Field(4, 2, 2)
+    assert probe.receptive_field(network, 12).size == 6
+
+
+def test_a_fully_connected_layer_sees_the_whole_map_however_the_map_is_flattened():
+    rows = probe.measure(Functional(), (1, 16, 16))
+    assert [(row.name, row.output_shape, row.size) for row in rows] == [
+        ("conv", (4, 14, 14), 3),
+        ("max_pool2d", (4, 7, 7), 4),
+        ("view", (196,), 4),
+        ("fc", (3,), 16),
+    ]
+
+
+def test_global_pooling_has_no_field_and_says_why():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+    rows = probe.measure(network, (3, 20, 20))
+    assert rows[0].size == 3
+    assert [row.size for row in rows[1:]] == [None, None, None]
+    assert all("the whole input" in row.note for row in rows[1:])
+    with pytest.raises(ValueError, match="no receptive field of a fixed size: the whole input"):
+        probe.receptive_field(network, 20)
+
+
+@pytest.mark.parametrize("pool", [lambda x: x.mean((2, 3)), lambda x: torch.mean(x, dim=(-1, -2))])
+def test_a_mean_over_the_map_is_global_pooling_too(pool):
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(1, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.fc(pool(self.conv(x)))
+
+    rows = probe.measure(Net(), (1, 16, 16))
+    assert [row.size for row in rows if row.name in ("conv", "fc")] == [3, None]
+
+
+def test_adaptive_pooling_to_unequal_windows_says_that_no_field_is_defined():
+    rows = probe.measure(nn.Sequential(nn.Conv2d(1, 1, 3), nn.AdaptiveAvgPool2d(4)), (1, 12, 12))
+    assert rows[1].size is None
+    assert "10×10 averaged to 4×4" in rows[1].note
+
+
+def test_adaptive_pooling_that_changes_nothing_has_no_row():
+    rows = probe.measure(nn.Sequential(nn.Conv2d(1, 1, 3), nn.AdaptiveAvgPool2d(10)), (1, 12, 12))
+    assert [row.name for row in rows] == ["0"]
+
+
+def test_a_field_that_is_no_square_asks_for_the_axis():
+    network = nn.Sequential(nn.Conv2d(1, 1, (3, 7), stride=(1, 2)))
+    with pytest.raises(ValueError, match="pass axis=0 for the height"):
+        probe.receptive_field(network, 32)
+    assert probe.receptive_field(network, 32, axis=0) == Field(3, 1, 0)
+    assert probe.receptive_field(network, 32, axis=1) == Field(7, 2, 0)
+
+
+def test_a_hundred_layers_lose_no_pixel_to_rounding():
+    network = nn.Sequential(*(nn.Conv2d(1, 1, 3, padding=1) for _ in range(100)))
+    assert probe.receptive_field(network, 64) == Field(201, 1, 100)
+
+
+def test_measuring_changes_nothing_about_the_network():
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(), nn.MaxPool2d(2)).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    probe.measure(network, (1, 16, 16))
+    assert network.training
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert not network[0]._forward_hooks
+
+
+def test_a_position_outside_the_output_is_refused():
+    with pytest.raises(IndexError, match=r"unit \(9, 0\) lies outside the 6×6 output"):
+        probe.support(nn.Sequential(nn.Conv2d(1, 1, 3)), 8, (9, 0))
+
+
+def test_output_shapes_are_those_of_a_real_run():
+    model = models.create_model("lenet5", num_classes=10, in_channels=1)
+    real, x = {}, torch.zeros(1, 1, 32, 32)
+    for name, layer in model.named_children():
+        x = layer(x)
+        real[name] = tuple(x.shape[1:])
+    assert probe.output_shapes(model, (1, 32, 32)) == [
+        (name, shape) for name, shape in real.items() if not name.startswith("tanh")
+    ]
+
+
+def test_influence_is_the_kernel_where_the_network_is_one_convolution():
+    conv = nn.Conv2d(1, 1, 3)
+    gradient = probe.influence(conv, torch.rand(1, 5, 5), (1, 1))
+    torch.testing.assert_close(gradient[1:4, 1:4], conv.weight[0, 0].abs())
+    assert gradient.count_nonzero() == 9
+
+
+# Equivariance
+
+
+def test_circular_convolution_is_equivariant():
+    conv = nn.Conv2d(1, 3, 3, padding=1, padding_mode="circular")
+    assert probe.equivariance_gap(conv, torch.rand(2, 1, 8, 8), (3, -2)) < 1e-6
+
+
+def test_zero_padding_leaves_a_gap_of_the_size_that_the_borders_make():
+    ones = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+    nn.init.ones_(ones.weight)
+    x = torch.ones(1, 1, 6, 6)
+    # On a constant image the shifted input is the input; the output is 9 inside, 6 and 4 at the border.
+    assert probe.equivariance_gap(ones, x, (1, 0)) == pytest.approx(3 / 9)
+
+
+def test_a_strided_output_moves_by_whole_pixels_or_is_refused():
+    pool = nn.AvgPool2d(2)
+    x = torch.rand(1, 1, 8, 8)
+    assert probe.equivariance_gap(pool, x, (2, 4)) < 1e-6
+    with pytest.raises(ValueError, match="a shift of 1 pixels is no whole number of pixels"):
+        probe.equivariance_gap(pool, x, (1, 0))
+
+
+def test_scores_without_height_and_width_are_tested_for_invariance():
+    def total(x):
+        return x.sum((2, 3))
+
+    def corner(x):
+        return x[:, :, 0, 0]
+
+    x = torch.rand(1, 2, 4, 4)
+    assert probe.equivariance_gap(total, x, (1, 2)) < 1e-6
+    assert probe.equivariance_gap(corner, x, (1, 2)) > 0.01
+
+
+def test_a_function_that_is_zero_on_the_image_but_not_on_the_shifted_one_has_an_infinite_gap():
+    x = torch.zeros(1, 1, 3, 3)
+    x[0, 0, 1, 1] = 1
+    assert probe.equivariance_gap(lambda x: x[:, :, 0, 0], x, (-1, -1)) == float("inf")
+    assert probe.equivariance_gap(lambda x: 0 * x, x, (1, 1)) == 0
