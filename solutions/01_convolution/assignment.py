@@ -77,7 +77,7 @@
 # | 7 | `receptive_field` | 4 | 30 min |
 # | 8 | open experiment, graded by hand | 4 | 45 min |
 #
-# **How to work.** Write your code where it says `YOUR CODE HERE`; the docstring above it is the
+# **How to work.** Write your code where it says `# Your code here.`; the docstring above it is the
 # specification. Then run the check below it, as often as you like: it costs nothing and shows the first case
 # that goes wrong, what was expected and, for many common mistakes, which mistake it looks like. Stuck?
 # `hint("conv2d")` gives the idea; ask again and it says more. `progress()` shows where you stand.
