@@ -21,6 +21,7 @@ __all__ = [
     "slides",
 ]
 
+INJECTED = "injected-parameters"  # papermill's name for the cell that it adds
 CHECK_MIME = "application/vnd.coursekit.check+json"
 
 
@@ -102,7 +103,7 @@ def read(path: Path) -> Any:
         return nbformat.read(path, as_version=4)
     except OSError as error:
         raise CourseError(f"cannot read {path} ({error.strerror}): give the path of a notebook") from error
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, KeyError, AttributeError) as error:
+    except Exception as error:  # nbformat trips over what is no notebook in a dozen ways
         raise CourseError(f"{path} is no notebook: save it again from JupyterLab") from error
 
 
@@ -123,21 +124,21 @@ def run(notebook: Any, folder: Path, *, parameters: dict[str, Any] | None = None
     from nbclient import NotebookClient
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from nbformat.v4 import new_code_cell
-    from traitlets.config import Config
 
     executed = copy.deepcopy(notebook)
     if parameters:
         source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
         tagged = [i for i, c in enumerate(executed.cells) if "parameters" in c.metadata.get("tags", ())]
-        executed.cells.insert(tagged[0] + 1 if tagged else 0, new_code_cell(source))
-    # Sockets in files, not on ports: nobody else on the machine can listen.
-    local = Config({"KernelManager": {"transport": "ipc"}}) if os.name == "posix" else Config()
+        injected = new_code_cell(source, metadata={"tags": [INJECTED]})
+        executed.cells.insert(tagged[0] + 1 if tagged else 0, injected)
     client = NotebookClient(
         executed,
-        config=local,
         timeout=timeout,
         allow_errors=True,
         kernel_name="python3",
+        extra_arguments=[
+            "--log-level=ERROR"
+        ],  # what a kernel warns of at its start is not the student's matter
         resources={"metadata": {"path": str(folder)}},
     )
     try:
@@ -175,7 +176,7 @@ def exercise_results(executed: Any) -> list[ExerciseResult]:
 def cell_times(executed: Any) -> list[CellTime]:
     """How long each code cell took, as the kernel client recorded it."""
     times = []
-    for index, cell in enumerate(executed.cells):
+    for index, cell in _numbered(executed):
         stamps = cell.metadata.get("execution", {})
         begun, ended = stamps.get("iopub.execute_input"), stamps.get("shell.execute_reply")
         if cell.cell_type == "code" and begun and ended:
@@ -186,7 +187,7 @@ def cell_times(executed: Any) -> list[CellTime]:
 
 def first_error(executed: Any) -> str | None:
     """The first cell that ended in an error, as one line; None when all went well."""
-    for index, cell in enumerate(executed.cells):
+    for index, cell in _numbered(executed):
         for error in _errors(cell):
             return f"cell {index} ended in {error}"
     return None
@@ -207,6 +208,11 @@ def slides(executed: Any, destination: Path, *, reveal: str | None = None) -> No
     body, _ = exporter.from_notebook_node(executed)
     destination.parent.mkdir(parents=True, exist_ok=True)
     destination.write_text(body, encoding="utf-8")
+
+
+def _numbered(executed: Any) -> Iterator[tuple[int, Any]]:
+    """The cells with their number in the notebook as it was before parameters were added."""
+    return enumerate(c for c in executed.cells if INJECTED not in c.metadata.get("tags", ()))
 
 
 def _errors(cell: Any) -> Iterator[str]:

@@ -88,7 +88,7 @@ def positive_run(
 
 
 def _copy(network: nn.Module, replace: Callable[[Tensor], Tensor]) -> nn.Module:
-    """A copy in float32 and evaluation mode; parameters are replaced on the way, so that none is duplicated."""
+    """A float32 copy in evaluation mode; parameters are replaced on the way, so that none is duplicated."""
     memo: dict[int, Any] = {}
     for parameter in network.parameters():
         memo[id(parameter)] = nn.Parameter(replace(parameter.detach()), requires_grad=False)

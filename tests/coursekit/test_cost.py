@@ -21,6 +21,11 @@ def test_latency_calls_warmup_and_repeats_times():
     assert len(calls) == 6
 
 
+def test_slow_first_calls_are_not_timed():
+    pauses = iter([0.2, 0.2, 0.001, 0.001, 0.001])
+    assert probe.latency(lambda: time.sleep(next(pauses)), repeats=3, warmup=2).median < 0.1
+
+
 def test_latency_runs_a_module_without_gradients_and_a_function_with_them():
     seen = []
 

@@ -269,6 +269,8 @@ def test_the_gradient_of_max_pooling_goes_to_the_winners_and_adds_up_where_one_w
     figure = viz.pool_route(x, kernel=2, stride=1, gradient=[[1, 2], [3, 4]])
     returned = [t.get_text() for t in figure.axes[3].texts]
     assert returned == ["0", "0", "0", "0", "10", "0", "0", "0", "0"]
+    winners = [cell.get_facecolor() != (1, 1, 1, 1) for cell in figure.axes[0].patches]
+    assert winners == [False, False, False, False, True, False, False, False, False]
 
 
 def test_receptive_fields_are_squares_of_the_measured_size_inside_the_axes():

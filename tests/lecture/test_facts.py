@@ -1,0 +1,290 @@
+"""Is every fact of lecture 1 told in its notebook, and is every number right?
+
+`facts_01.json` lists the facts: what the slides give, what counting gives, and whether the two agree.
+A number is held against three sources that know nothing of each other: the list, closed forms in this file,
+and what the lecture's own cells print when they measure real layers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+import re
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from grading.masters import Master, read_master
+
+FACTS: dict[str, dict[str, Any]] = {
+    fact["id"]: fact
+    for fact in json.loads((Path(__file__).parent / "facts_01.json").read_text(encoding="utf-8"))
+}
+MASTER = Path(__file__).parents[2] / "solutions" / "01_convolution" / "lecture.py"
+COUNTED = ("number", "table", "formula")  # kinds of fact that a computation settles
+
+
+@pytest.fixture(scope="module")
+def lecture() -> Master:
+    return read_master(MASTER)
+
+
+def facts_of(cell: Any) -> list[str]:
+    return str(cell.keys.get("facts", "")).split()
+
+
+def numbers(value: Any) -> list[float]:
+    """All numbers in a nested value, truth values left out."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [n for part in value for n in numbers(part)]
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
+def numbers_in(text: str) -> set[float]:
+    """The numbers a reader finds in a text: 240,000,000 is one of them, 28x28 holds two."""
+    return {float(n) for n in re.findall(r"\d+(?:\.\d+)?", re.sub(r"(?<=\d),(?=\d{3})", "", text))}
+
+
+# --- closed forms ----------------------------------------------------------------------------------------
+
+
+def out(width: int, kernel: int, stride: int = 1, padding: int = 0) -> int:
+    """Output width as the number of places where a window fits, counted one by one."""
+    return len(range(0, width + 2 * padding - kernel + 1, stride))
+
+
+def alexnet() -> dict[str, Any]:
+    """The one-tower table on 227 pixels: a window's first and last pixel followed through the layers."""
+    layers = {
+        "conv1": (64, 11, 4, 2),
+        "pool1": (64, 3, 2, 0),
+        "conv2": (192, 5, 1, 2),
+        "pool2": (192, 3, 2, 0),
+        "conv3": (384, 3, 1, 1),
+        "conv4": (256, 3, 1, 1),
+        "conv5": (256, 3, 1, 1),
+        "pool5": (256, 3, 2, 0),
+        "fc6": (4096, 6, 1, 0),
+        "fc7": (4096, 1, 1, 0),
+        "fc8": (1000, 1, 1, 0),
+    }
+    table: dict[str, Any] = {}
+    size, history = 227, []
+    for name, (channels, kernel, stride, padding) in layers.items():
+        size = out(size, kernel, stride, padding)
+        history.append((kernel, stride, padding))
+        (first, last), (next_first, _) = (seen(unit, history) for unit in (0, 1))
+        column = "size" if name.startswith("fc") else "outsize"
+        table[f"01-alexnet-{name}-{column}"] = channels if column == "size" else size
+        if column == "outsize":
+            table[f"01-alexnet-{name}-channels"] = channels
+        table[f"01-alexnet-{name}-rf"] = last - first + 1
+        table[f"01-alexnet-{name}-eff-stride"] = next_first - first
+        table[f"01-alexnet-{name}-eff-padding"] = -first
+        if name == "pool5":  # flattening moves numbers and changes none
+            table["01-alexnet-flatten-size"] = channels * size * size
+            for part in ("rf", "eff-stride", "eff-padding"):
+                table[f"01-alexnet-flatten-{part}"] = table[f"01-alexnet-pool5-{part}"]
+    return table
+
+
+def seen(unit: int, history: list[tuple[int, int, int]]) -> tuple[int, int]:
+    """First and last input pixel of a unit, from the last layer back to the image."""
+    first = last = unit
+    for kernel, stride, padding in reversed(history):
+        first, last = first * stride - padding, last * stride - padding + kernel - 1
+    return first, last
+
+
+def alexnet_227() -> dict[str, Any]:
+    c1 = out(227, 11, 4)
+    p1 = out(c1, 3, 2)
+    p2 = out(out(p1, 5, 1, 2), 3, 2)
+    shapes = {
+        "conv1": [c1, c1, 96],
+        "pool1": [p1, p1, 96],
+        "norms": [p1, p1, 96, p2, p2, 256],
+        "conv2": [out(p1, 5, 1, 2)] * 2 + [256],
+        "pool2": [p2, p2, 256],
+        "conv3": [out(p2, 3, 1, 1)] * 2 + [384],
+        "conv4": [out(p2, 3, 1, 1)] * 2 + [384],
+        "conv5": [out(p2, 3, 1, 1)] * 2 + [256],
+        "pool3": [out(p2, 3, 2)] * 2 + [256],
+    }
+    return {f"01-alexnet227-{name}": shape for name, shape in shapes.items()}
+
+
+def resnet() -> dict[str, Any]:
+    stem = out(224, 7, 2, 3)
+    sizes = itertools.accumulate(range(4), lambda size, _: out(size, 3, 2, 1), initial=stem)
+    names = ("conv1", "conv2x", "conv3x", "conv4x", "conv5x")
+    return {f"01-resnet-{name}-outsize": size for name, size in zip(names, sizes, strict=True)}
+
+
+def full(a: list[int], b: list[int]) -> list[int]:
+    """One-dimensional convolution by its definition."""
+    return [
+        sum(a[m] * b[t - m] for m in range(len(a)) if 0 <= t - m < len(b)) for t in range(len(a) + len(b) - 1)
+    ]
+
+
+def full_2d(a: list[list[int]], b: list[list[int]]) -> list[list[int]]:
+    """Two-dimensional convolution by its definition."""
+    rows, columns = len(a) + len(b) - 1, len(a[0]) + len(b[0]) - 1
+    inside = [(m, n) for m in range(len(a)) for n in range(len(a[0]))]
+    return [
+        [
+            sum(
+                a[m][n] * b[i - m][j - n] for m, n in inside if 0 <= i - m < len(b) and 0 <= j - n < len(b[0])
+            )
+            for j in range(columns)
+        ]
+        for i in range(rows)
+    ]
+
+
+def as_library(a: list[list[int]], b: list[list[int]], *, flip: bool) -> list[list[int]]:
+    """What torch's conv2d makes of the same lists, over all overlaps."""
+    image, kernel = (torch.tensor(v, dtype=torch.float64)[None, None] for v in (a, b))
+    kernel = kernel.flip(2, 3) if flip else kernel
+    padding = (len(b) - 1, len(b[0]) - 1)
+    return torch.nn.functional.conv2d(image, kernel, padding=padding)[0, 0].int().tolist()
+
+
+A, B = [[1, 2, 0], [3, -1, 4], [2, 2, 1]], [[1, 0], [2, -3]]
+FLIPPED = [row[::-1] for row in B[::-1]]
+
+
+def neuron_sum() -> bool:
+    """One output of a layer is the sum of products over channel, row and column, plus the bias."""
+    layer = torch.nn.Conv2d(2, 1, 2).double()
+    x = torch.arange(18.0, dtype=torch.float64).view(1, 2, 3, 3)
+    places = itertools.product(range(2), range(2), range(2))
+    by_hand = sum(x[0, c, 1 + i, 1 + j] * layer.weight[0, c, i, j] for c, i, j in places) + layer.bias[0]
+    return bool(torch.isclose(layer(x)[0, 0, 1, 1], by_hand))
+
+
+def formula_of_sizes() -> bool:
+    cases = itertools.product(range(5, 20), (1, 2, 3, 5), (1, 2, 3), (0, 1, 2))
+    return all(out(w, k, s, p) == (w + 2 * p - k) // s + 1 for w, k, s, p in cases)
+
+
+RECOUNTED: dict[str, Any] = {
+    **alexnet(),
+    **alexnet_227(),
+    **resnet(),
+    "01-mlp-input-size": 400 * 400 * 3,
+    "01-mlp-params": 500 * 400 * 400 * 3,
+    "01-mlp-248000": 400 * 400 * 3,
+    "01-neuron-weights-5x5": 3 * 5 * 5,
+    "01-dot-75": 5 * 5 * 3,
+    "01-map-28": [out(32, 5)] * 2,
+    "01-six-maps": [6, out(32, 5), out(32, 5)],
+    "01-six-bias": 6,
+    "01-conv-32-5-28": [out(32, 5), out(32, 5), 6],
+    "01-outsize-32-5": out(32, 5),
+    "01-stride2-pad1-7": out(7, 3, 2, 1),
+    "01-stack-32-28-24": [out(32, 5), out(out(32, 5), 5)],
+    "01-stack-params": [6 * (5 * 5 * 3 + 1), 10 * (5 * 5 * 6 + 1)],
+    "01-96-filters-shared": out(227, 11, 4),
+    "01-1x1-64-32": [32, out(56, 1), out(56, 1)],
+    "01-1x1-dot-64": 64,
+    "01-dilated-25-9": [(2 * 2 + 1) ** 2, 3 * 3],
+    "01-dilated-49-18": [(1 + 2 + 4) ** 2, 2 * 3 * 3],
+    "01-maxpool-example": [6, 8, 3, 4],
+    "01-three-3x3-vs-7x7-weights": [7 * 7, 3 * 3 * 3],
+    "01-5x5-params": 5 * 5,
+    "01-two-3x3-params": 2 * 3 * 3,
+    "01-conv-1d-integral": full([1, 2, 3], [4, 5]) == [4, 13, 22, 15],
+    "01-conv-2d": full_2d(A, B) == as_library(A, B, flip=True) != as_library(A, B, flip=False),
+    "01-conv-commutative": full_2d(A, B) == full_2d(B, A),
+    "01-libraries-cross-correlate": as_library(A, B, flip=False) == full_2d(A, FLIPPED),
+    "01-conv-associative": full(full([1, 5, -2], [1, 2]), [3, -1]) == full([1, 5, -2], full([1, 2], [3, -1])),
+    "01-neuron-formula": neuron_sum(),
+    "01-outsize-formula": formula_of_sizes(),
+    "01-outsize-same": all(out(w, 3, 1, 1) == w for w in range(1, 300)),
+    "01-overlap-pool-definition": all(out(n, 3, 2) == out(n, 2, 2) for n in (55, 27)),
+    "01-rf-formula": all(
+        seen(50, [(k, 1, 0)] * depth)[1] - 50 == depth * (k - 1) for k in (3, 5, 7) for depth in range(1, 9)
+    ),
+}
+
+
+# --- what the lecture prints -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def printed(lecture: Master) -> dict[str, str]:
+    """What the kept cells print, by fact. They need nothing but the setup cells and each other."""
+    threads = torch.get_num_threads()
+    texts: dict[str, str] = {}
+    module = types.ModuleType("lecture_cells")
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # a dataclass looks its module up
+    try:
+        for cell in lecture.cells:
+            if cell.kind == "code" and (cell.role in ("setup", "parameters") or cell.keys.get("keep")):
+                stdout = io.StringIO()
+                with contextlib.redirect_stdout(stdout):
+                    exec(compile(cell.source, f"<lecture: {cell.source[:40]!r}>", "exec"), vars(module))
+                for fact in facts_of(cell) if cell.keys.get("keep") else ():
+                    texts[fact] = texts.get(fact, "") + stdout.getvalue()
+    finally:
+        monkeypatch.undo()
+        torch.set_num_threads(threads)
+    return texts
+
+
+def counted(kinds: Iterable[str] = COUNTED) -> list[str]:
+    return [i for i, fact in FACTS.items() if fact["kind"] in kinds and fact["computed"] is not None]
+
+
+# --- tests -----------------------------------------------------------------------------------------------
+
+
+def test_every_fact_is_told_in_some_cell_of_the_lecture(lecture: Master) -> None:
+    told = {fact for cell in lecture.cells for fact in facts_of(cell)}
+    assert not set(FACTS) - told
+
+
+def test_the_lecture_names_no_fact_of_its_topic_that_does_not_exist(lecture: Master) -> None:
+    told = {fact for cell in lecture.cells for fact in facts_of(cell)}
+    assert not {fact for fact in told if fact.startswith("01-")} - set(FACTS)
+
+
+@pytest.mark.parametrize("fact", counted())
+def test_counting_again_gives_the_listed_value(fact: str) -> None:
+    assert fact in RECOUNTED, f"{fact} has a value and nothing here counts it again"
+    listed = FACTS[fact]["computed"]
+    assert RECOUNTED[fact] == listed
+
+
+@pytest.mark.parametrize("fact", [i for i in counted() if numbers(FACTS[i]["computed"])])
+def test_the_lecture_prints_the_counted_number_and_keeps_it(fact: str, printed: dict[str, str]) -> None:
+    assert fact in printed, f"{fact} is a number; tell it in a cell with keep=true"
+    missing = set(map(float, numbers(FACTS[fact]["computed"]))) - numbers_in(printed[fact])
+    assert not missing, f"{fact}: {missing} is not among what its cell prints:\n{printed[fact]}"
+
+
+@pytest.mark.parametrize("fact", [i for i, f in FACTS.items() if f["verdict"] == "differs"])
+def test_an_erratum_is_named_with_the_slides_number_and_the_right_one(fact: str, lecture: Master) -> None:
+    both = {float(n) for n in numbers([FACTS[fact]["given"], FACTS[fact]["computed"]])}
+    prose = [c.source for c in lecture.cells if c.kind == "markdown" and fact in facts_of(c)]
+    assert any("the slide says" in text and both <= numbers_in(text) for text in prose)
+
+
+@pytest.mark.parametrize(
+    "fact", [i for i in counted() if FACTS[i]["verdict"] == "match" and FACTS[i]["given"]]
+)
+def test_where_slide_and_count_agree_they_are_the_same_number(fact: str) -> None:
+    given, computed = numbers(FACTS[fact]["given"]), numbers(FACTS[fact]["computed"])
+    assert not computed or set(computed) <= set(given)
