@@ -310,6 +310,7 @@ def pool_route(
     _cells(panels[3], returned, digits, title="∂L/∂x", lit=returned != 0, light=RESULT)
     for (i, j), winner in np.ndenumerate(winners[0, 0].numpy()):
         source = divmod(int(winner), columns)
+        bend = -0.3 if source[0] < rows / 2 else 0.3  # outwards, around the numbers in between
         for start, end, a, b, colour in (
             (panels[0], panels[1], source, (i, j), WINDOW),
             (panels[2], panels[3], (i, j), source, RESULT),
@@ -323,6 +324,7 @@ def pool_route(
                     axesA=start,
                     axesB=end,
                     arrowstyle="-|>",
+                    connectionstyle=f"arc3,rad={bend}",
                     mutation_scale=18,
                     color=colour,
                     linewidth=2,
