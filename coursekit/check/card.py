@@ -9,7 +9,7 @@ from torch import Tensor
 from coursekit.check.cases import Exercise
 from coursekit.check.compare import Kind, Mismatch, describe, differing, dtype_name
 from coursekit.check.diagnose import Diagnosis
-from coursekit.check.grids import Grid, draw, draw_pair, number
+from coursekit.check.grids import Grid, all_prefixes, draw, draw_pair, number
 from coursekit.check.run import Outcome, call_text, is_literal, is_spelled_out
 from coursekit.check.values import Opaque, safe_text
 
@@ -27,6 +27,17 @@ class Shown:
     grids: tuple[Grid, ...] = ()
     text: str = ""
     """In place of grids, for what is no tensor."""
+    omitted: int = 0
+    """2-D slices that are not among the grids."""
+
+    @property
+    def rest(self) -> str:
+        """``"and 2 more like these"``, or nothing when every slice is drawn."""
+        return (
+            f"and {self.omitted} more like {'this' if len(self.grids) == 1 else 'these'}"
+            if self.omitted
+            else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -138,11 +149,15 @@ def take_apart(outcome: Outcome) -> Detail:
 def show_value(name: str, value: object) -> Shown:
     """A plain value by itself."""
     if isinstance(value, Tensor):
-        grids = draw(value) if value.numel() <= MOST_DRAWN else ()
-        return Shown(name, _tensor_line(value), grids)
+        return _shown_tensor(name, value, draw(value) if value.numel() <= MOST_DRAWN else ())
     if isinstance(value, Opaque):
         return Shown(name, describe(value))
     return Shown(name, describe(value), text=safe_text(_readable(value)))
+
+
+def _shown_tensor(name: str, value: Tensor, grids: tuple[Grid, ...]) -> Shown:
+    omitted = len(all_prefixes(value)) - len(grids) if grids else 0
+    return Shown(name, _tensor_line(value), grids, omitted=omitted)
 
 
 def _both(outcome: Outcome) -> tuple[Shown | None, Shown | None]:
@@ -159,8 +174,8 @@ def _both(outcome: Outcome) -> tuple[Shown | None, Shown | None]:
     if isinstance(expected, Tensor) and isinstance(got, Tensor) and mismatch.index is not None:
         pairs = draw_pair(expected, got, differing(expected, got))
         return (
-            Shown("expected", _tensor_line(expected), tuple(pair[0] for pair in pairs)),
-            Shown("got", _tensor_line(got), tuple(pair[1] for pair in pairs)),
+            _shown_tensor("expected", expected, tuple(pair[0] for pair in pairs)),
+            _shown_tensor("got", got, tuple(pair[1] for pair in pairs)),
         )
     return show_value("expected", expected), show_value("got", got)
 
@@ -262,7 +277,7 @@ def _shown_text(shown: Shown) -> list[str]:
         for row in grid.rows:
             cells = (f"{cell.text:>{width}}{'*' if cell.differs else ' '}" for cell in row)
             lines.append("    " + "".join(cells).rstrip())
-    return lines
+    return [*lines, f"    {shown.rest}"] if shown.rest else lines
 
 
 def bundle(card: Card, html: str) -> Mapping[str, Any]:

@@ -119,7 +119,8 @@ def _side_by_side(shown: tuple[Shown, ...]) -> str:
 def _shown(shown: Shown) -> str:
     text = f"<pre>{escape(shown.text)}</pre>" if shown.text else ""
     grids = "".join(_grid(shown.name, grid) for grid in shown.grids)
-    return f"<p><strong>{escape(shown.name)}</strong> {escape(shown.description)}</p>{text}{grids}"
+    rest = f"<p>{shown.rest}</p>" if shown.rest else ""
+    return f"<p><strong>{escape(shown.name)}</strong> {escape(shown.description)}</p>{text}{grids}{rest}"
 
 
 def _grid(name: str, grid: Grid) -> str:

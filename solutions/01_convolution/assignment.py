@@ -170,8 +170,8 @@ for a, b, c, d in draws:
     kernel, stride, padding = 1 + b % 7, 1 + c % 5, d % 4
     size = max(1, kernel - 2 * padding) + a % 40
     expected = F.conv1d(
-        torch.empty(1, 1, size, device="meta"),
-        torch.empty(1, 1, kernel, device="meta"),
+        torch.zeros(1, 1, size),
+        torch.zeros(1, 1, kernel),
         stride=stride,
         padding=padding,
     ).shape[-1]
@@ -194,8 +194,8 @@ for a, b, c, d, e in torch.randint(0, 1000, (120, 5), generator=generator).tolis
     covered = dilation * kernel - dilation + 1
     size = max(1, covered - 2 * padding) + a % 12
     expected = F.conv1d(
-        torch.empty(1, 1, size, device="meta"),
-        torch.empty(1, 1, kernel, device="meta"),
+        torch.zeros(1, 1, size),
+        torch.zeros(1, 1, kernel),
         stride=stride,
         padding=padding,
         dilation=dilation,

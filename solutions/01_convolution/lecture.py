@@ -11,8 +11,8 @@
 # - follow a gradient through max pooling
 # - doubt a claim until an experiment has shown it
 #
-# The slides sum a CNN up as "local, translation-invariant layers with shared weights that learn a hierarchy
-# of features". Every word of that gets a measurement today, and one of them does not survive it.
+# The slides sum a CNN up as local, translation-invariant layers with shared weights that learn a hierarchy
+# of features. Every word of that gets a measurement today, and one of them does not survive it.
 
 # %% setup=true slide="skip"
 from dataclasses import dataclass

@@ -259,6 +259,19 @@ def test_of_many_slices_the_first_that_differs_is_drawn():
     assert "[0, 0]" not in text
 
 
+def test_slices_that_are_not_drawn_are_counted():
+    """Of six slices of the argument four are drawn; of six of the result, the first that differs."""
+    identity = Exercise(
+        "same", ("same",), (Case("six", lambda: (torch.ones(3, 2, 2, 2),), expected=lambda x: x),), ("",)
+    )
+    card = card_of(lambda x: x + 1, identity)
+    text, page = card_text(card), Outline(card_html(card)).text
+    assert "and 2 more like these" in text
+    assert "and 5 more like this" in text
+    assert "and 2 more like these" in page
+    assert "more like" not in card_text(card_of(doubles_last))
+
+
 def test_large_arrays_are_described_and_not_drawn():
     exercise = Exercise("e", ("f",), (Case("c", tuple, expected=lambda: torch.zeros(9, 9)),), ())
     html = card_html(card_of(lambda: torch.eye(9), exercise))
