@@ -1,11 +1,12 @@
-"""What several kinds of tests share: the built course, and the table of notebook times."""
+"""What several kinds of tests share: the built course, and what is measured."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.helpers import ROOT, notebook_times, run_tool
+from tests.helpers import ROOT, run_tool
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +24,20 @@ def course(tmp_path_factory) -> Path:
     return root
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[notebook_times] = []
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    times = config.stash[notebook_times]
-    if times:
-        terminalreporter.section("notebooks, budget=ci")
-        for name, total, slowest in times:
-            terminalreporter.line(f"{name:45s} {total:6.1f} s in all, slowest cell {slowest:5.1f} s")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests recorded, shown at the end: ``measured`` lines as they are, each ``tally`` counted."""
+    measured: list[str] = []
+    passed: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in report.user_properties:
+                if name == "measured":
+                    measured.append(value)
+                elif name == "tally":
+                    total[value] += 1
+                    passed[value] += outcome == "passed"
+    if measured or total:
+        terminalreporter.section("measured")
+        for line in [*measured, *(f"{label}: {passed[label]} of {total[label]}" for label in total)]:
+            terminalreporter.line(line)

@@ -6,15 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 TOPICS = sorted(path.parent.name for path in (ROOT / "solutions").glob("*/lecture.py"))
-
-NotebookTime = tuple[str, float, float]
-"""A notebook's name, its seconds in all, and those of its slowest cell."""
-
-notebook_times = pytest.StashKey[list[NotebookTime]]()
 
 
 def run_tool(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.helpers import ROOT, TOPICS, notebook_times, run_tool
+from tests.helpers import ROOT, TOPICS, run_tool
 
 pytestmark = [pytest.mark.notebooks, pytest.mark.slow]
 
@@ -35,21 +35,19 @@ def durations(notebook: nbformat.NotebookNode) -> list[float]:
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_the_lecture_runs_in_time(topic, tmp_path, request):
+def test_the_lecture_runs_in_time(topic, tmp_path, record_property):
     notebook = papermill(ROOT / "notebooks" / topic / f"{topic}_lecture.ipynb", tmp_path)
     total, slowest = notebook.metadata.papermill.duration, max(durations(notebook))
-    request.config.stash[notebook_times].append((f"{topic} lecture", total, slowest))
+    record_property("measured", f"{topic} lecture: {total:.1f} s, slowest cell {slowest:.1f} s")
     assert total <= LECTURE_SECONDS * SLACK
     assert slowest <= CELL_SECONDS * SLACK
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_the_solved_assignment_runs_in_time(topic, course, tmp_path, request):
+def test_the_solved_assignment_runs_in_time(topic, course, tmp_path, record_property):
     notebook = papermill(course / "build/course/source" / topic / f"{topic}.ipynb", tmp_path)
     total = notebook.metadata.papermill.duration
-    request.config.stash[notebook_times].append(
-        (f"{topic} assignment, solved", total, max(durations(notebook)))
-    )
+    record_property("measured", f"{topic} assignment, solved: {total:.1f} s")
     assert total <= ASSIGNMENT_SECONDS * SLACK
 
 

@@ -146,7 +146,8 @@ def test_there_are_enough_variants_of_every_exercise():
 
 
 @pytest.mark.parametrize("variant", MISCONCEPTIONS, ids=ids(MISCONCEPTIONS))
-def test_a_misconception_loses_points(variant):
+def test_a_misconception_loses_points(variant, record_property):
+    record_property("tally", f"{HEADER.topic}: misconceptions that lose points")
     graded = TOPIC.grade({variant.exercise: variant.source}, exercise=variant.exercise)
     full = next(exercise.points for exercise in GRADED if exercise.id == variant.exercise)
     assert sum(graded.points.values()) < full
@@ -166,7 +167,8 @@ def test_an_answer_that_never_ends_loses_its_points_and_holds_nothing_up():
 
 
 @pytest.mark.parametrize("variant", ALTERNATIVES, ids=ids(ALTERNATIVES))
-def test_an_alternative_keeps_full_points_and_passes_the_public_check(variant):
+def test_an_alternative_keeps_full_points_and_passes_the_public_check(variant, record_property):
+    record_property("tally", f"{HEADER.topic}: alternatives that keep full points")
     graded = TOPIC.grade({variant.exercise: variant.source})
     assert graded.errors == {}
     assert graded.total == HEADER.points
@@ -196,8 +198,7 @@ def test_the_public_check_names_at_least_four_mistakes_of_five(fingerprints, rec
         named[variant.exercise, variant.name] = [diagnosis.name for diagnosis in found]
     alone = [key for key, names in named.items() if names == [key[1]]]
     report = f"{len(alone)} of {len(named)} misconceptions named, each alone: {len(alone) / len(named):.1%}"
-    record_property("diagnosed", report)
-    print(report)
+    record_property("measured", f"{HEADER.topic}: {report}")
     assert len(alone) / len(named) >= 0.80, {key: names for key, names in named.items() if key not in alone}
     assert {key for key in named if key not in alone} == TOLD_BY_HIDDEN_TESTS_ONLY
 
