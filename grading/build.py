@@ -143,7 +143,8 @@ def _refuse_leaks(
     if found:
         lines = [str(leak).replace(f"{config.root}/", "") for leak in found]
         shown = "\n  ".join(lines[:20] + ([f"... and {len(lines) - 20} more"] if len(lines) > 20 else []))
-        what = f"{len(found)} places hold what students must not see\n  {shown}\n"
+        places = "1 place holds" if len(found) == 1 else f"{len(found)} places hold"
+        what = f"{places} what students must not see\n  {shown}\n"
         raise LeakError(what, fix="write those lines in another way, or move them out of what students get")
 
 
