@@ -32,7 +32,7 @@ from grading.table import Row, Table, load_table
 CELL_SECONDS = 15.0
 """Shorter than in a real run: one hand-in of the class never ends."""
 
-MISCONCEPTIONS, ALTERNATIVES = 6, 1
+MISCONCEPTIONS, ALTERNATIVES = 5, 1
 """How many of each an exercise has in the class, unless all are asked for: three minutes on two cores."""
 
 
