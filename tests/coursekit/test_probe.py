@@ -9,7 +9,7 @@ from torch import nn
 from coursekit import models, probe
 from coursekit.probe import Field
 
-# Lazebnik's AlexNet table with the fully connected layers counted as the convolutions they are:
+# The lecture's AlexNet table with the fully connected layers counted as the convolutions they are:
 # name, channels or features, height, receptive field, effective stride, effective padding.
 ALEXNET = [
     ("conv1", 64, 56, 11, 4, 2),
