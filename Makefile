@@ -50,7 +50,7 @@ format: setup ## let ruff format and mend what it can
 
 lock: $(filter .uv/bin/uv,$(UV)) ## resolve requirements.lock anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file requirements.lock
+		pyproject.toml --output-file requirements.lock
 
 clean: ## remove what can be generated again (not the environment)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache
