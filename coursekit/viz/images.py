@@ -144,7 +144,7 @@ def show_matrix(
     signed: bool | None = None,
     annotate: bool | None = None,
     digits: int = 2,
-    blocks: int | None = None,
+    blocks: tuple[int, int] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """A matrix as coloured cells: the bands of a Toeplitz matrix, a confusion matrix, a kernel.
@@ -157,7 +157,7 @@ def show_matrix(
         signed: a colour scale with white at zero; by default where there is a negative value or many zeros.
         annotate: write the values; by default up to 16 rows and columns.
         digits: decimal places of a value.
-        blocks: draw a line after every so many columns and rows, to see blocks of that width.
+        blocks: `(rows, columns)` of one block: lines are drawn between the blocks.
         ax: draw here instead of in a new figure.
 
     Raises:
@@ -181,10 +181,11 @@ def show_matrix(
     else:
         ax.figure.colorbar(drawn, ax=ax, shrink=0.8)
     if blocks:
-        for edge in np.arange(blocks, columns, blocks) - 0.5:
-            ax.axvline(edge, color="#606060", linewidth=1)
-        for edge in np.arange(blocks, rows, blocks) - 0.5:
+        high, wide = blocks
+        for edge in np.arange(high, rows, high) - 0.5:
             ax.axhline(edge, color="#606060", linewidth=1)
+        for edge in np.arange(wide, columns, wide) - 0.5:
+            ax.axvline(edge, color="#606060", linewidth=1)
     for spine in ax.spines.values():
         spine.set_visible(True)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)

@@ -1113,7 +1113,7 @@ with suppress(NotImplementedError):
     matrix = conv_matrix(torch.arange(1.0, 10.0).view(3, 3), 6, 6)
     print(f"{tuple(matrix.shape)}, {(matrix == 0).float().mean():.0%} zeros")
     drawing = viz.show_matrix(
-        matrix, title="3 × 3 kernel, 6 × 6 image", xlabel="input pixel", ylabel="output pixel", blocks=6
+        matrix, title="3 × 3 kernel, 6 × 6 image", xlabel="input pixel", ylabel="output pixel", blocks=(4, 6)
     )
     viz.show(
         drawing, alt="A 16 by 36 matrix: bands of nine values on diagonals within blocks, zero elsewhere."

@@ -1053,7 +1053,7 @@ def conv_transpose2d(x, kernel):
 
 
 # %% misconception="conv_matrix" name="rows-jump-by-output-width"
-# Within one row of the matrix, the kernel's rows stand as far apart as the *output* is wide. They are rows
+# Within one row of the matrix, the kernel's rows stand as far apart as the output is wide. They are rows
 # of the image.
 def conv_matrix(kernel, height, width):
     h, w = kernel.shape

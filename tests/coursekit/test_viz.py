@@ -40,7 +40,7 @@ grid = torch.arange(25.0).view(5, 5)
 FIGURES = {
     "images": lambda: viz.show_images(torch.rand(3, 1, 8, 8), ["a", "b", "c"], title="t"),
     "kernels": lambda: viz.show_kernels([torch.ones(3, 3), -torch.eye(5)], ["a", "b"], title="t"),
-    "matrix": lambda: viz.show_matrix(torch.eye(5) - 0.5, title="t", blocks=2),
+    "matrix": lambda: viz.show_matrix(torch.eye(5) - 0.5, title="t", blocks=(2, 2)),
     "large matrix": lambda: viz.show_matrix(torch.rand(30, 40)),
     "curves": lambda: viz.curves({"a": torch.rand(3, 5), "b": [1, 2, 3, 4, 5]}, xlabel="x", ylabel="y"),
     "bars": lambda: viz.bars({"a": 1, "b": [2, 3]}, ylabel="y", reference={"chance": 0.1}),
@@ -281,3 +281,12 @@ def test_receptive_fields_are_squares_of_the_measured_size_inside_the_axes():
     assert [square.get_width() for square in squares] == [5, 6, 14]
     left, right = figure.axes[0].get_xlim()
     assert all(left <= s.get_x() and s.get_x() + s.get_width() <= right for s in squares)
+
+
+def test_a_matrix_is_divided_where_its_blocks_end():
+    """The matrix of a 3x3 kernel on 6x6 pixels has blocks of 4 outputs by 6 inputs."""
+    ax = viz.show_matrix(torch.zeros(16, 36), blocks=(4, 6))
+    level = [line.get_ydata()[0] for line in ax.lines if line.get_ydata()[0] == line.get_ydata()[1]]
+    upright = [line.get_xdata()[0] for line in ax.lines if line.get_xdata()[0] == line.get_xdata()[1]]
+    assert level == [3.5, 7.5, 11.5]
+    assert upright == [5.5, 11.5, 17.5, 23.5, 29.5]

@@ -1,16 +1,15 @@
 """A topic's answers and hidden tests, run in this process: a grader in miniature for the tests beside it."""
 
 import contextlib
-import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from types import FrameType
 from typing import Any
 
 from coursekit.check import topics
 from coursekit.check.cases import Exercise
+from coursekit.check.deadline import TimeIsUpError, time_limit
 from coursekit.check.fingerprints import Fingerprint
 from coursekit.check.fingerprints.__main__ import record
 from coursekit.check.run import Outcome, run
@@ -20,10 +19,6 @@ from tests.helpers import ROOT
 
 SECONDS = 30.0
 """For one test cell; a wrong answer may loop for ever."""
-
-
-class TimeIsUpError(BaseException):
-    """Not an ``Exception``: no ``except Exception`` of an answer keeps it running."""
 
 
 @dataclass(frozen=True)
@@ -142,19 +137,3 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise ``TimeIsUpError`` in the block when it takes longer."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise TimeIsUpError(f"not done after {seconds:g} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -8,11 +8,12 @@ from itertools import combinations
 import pytest
 import torch
 
+from coursekit.check.deadline import TimeIsUpError, time_limit
 from coursekit.check.diagnose import match
 from coursekit.check.fingerprints import matches, observation
 from coursekit.check.run import run
 from grading.masters import solved_source
-from tests.topics.harness import TimeIsUpError, blank, execute, quiet, read_topic, time_limit
+from tests.topics.harness import blank, execute, quiet, read_topic
 
 TOPIC = read_topic("01_convolution")
 HEADER = TOPIC.master.header

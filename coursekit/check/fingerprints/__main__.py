@@ -13,16 +13,15 @@ What cannot be diagnosed is said on standard error. The sources are the course's
 import argparse
 import contextlib
 import json
-import signal
 import sys
-from collections.abc import Iterator, Mapping
-from types import FrameType
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from coursekit.check import topics
 from coursekit.check.cases import Exercise
+from coursekit.check.deadline import TimeIsUpError, time_limit
 from coursekit.check.fingerprints import VERSION, matches, observation
 from coursekit.check.run import Outcome, run
 
@@ -32,10 +31,6 @@ SECONDS = 5.0
 
 class RecordError(Exception):
     """The document cannot be recorded; the message says why and what to change."""
-
-
-class _TimeIsUp(BaseException):
-    """Not an ``Exception``, so that an answer's own ``except Exception`` does not keep it running."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -139,13 +134,13 @@ def _outputs(exercise: Exercise, variant: Mapping[str, Any], namespace: Mapping[
     """Observations by case; empty, and the reason on standard error, where none can diagnose."""
     what = f"{exercise.id}: {variant['name']}"
     try:
-        with _limit(SECONDS):
+        with time_limit(SECONDS):
             runs = []
             for _ in range(2):
                 own = dict(namespace)
                 _execute(variant["source"], own, f"the misconception {variant['name']!r}")
                 runs.append(run(exercise, _functions(exercise, own)))
-    except _TimeIsUp:
+    except TimeIsUpError:
         print(f"{what}: left out, not done after {SECONDS:g} s.", file=sys.stderr)
         return {}
     if all(outcome.passed for outcome in runs[0]):
@@ -165,22 +160,6 @@ def _stable_outputs(what: str, first: tuple[Outcome, ...], second: tuple[Outcome
                 file=sys.stderr,
             )
     return outputs
-
-
-@contextlib.contextmanager
-def _limit(seconds: float) -> Iterator[None]:
-    """Raise ``_TimeIsUp`` in the block when it takes longer."""
-
-    def stop(signal_number: int, frame: FrameType | None) -> None:
-        raise _TimeIsUp
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 if __name__ == "__main__":
