@@ -1,7 +1,12 @@
 """The model zoo: one file a family, all of them built through `create_model`.
 
 Names follow torchvision's where it has the model. The registry below is an explicit table; a family's file
-holds its spec rows, its blocks, its network and its builders, in this order.
+holds its spec rows, its blocks, its network and its builders, in this order, and the cards that say what
+paper each network comes from.
+
+    model = create_model("resnet50", num_classes=10)
+    model.load_state_dict(from_torchvision("resnet18", theirs), strict=True)
+    print(model_card("resnet50"))
 """
 
 from __future__ import annotations
@@ -10,13 +15,75 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatch
 
-from torch import nn
+from torch import Tensor, nn
 
-from coursekit.models import alexnet, lenet
+from coursekit.models import (
+    alexnet,
+    bit,
+    blockdrop,
+    convnet_aig,
+    convnext,
+    deit,
+    densenet,
+    efficientnet,
+    fcn,
+    googlenet,
+    inception_resnet,
+    lenet,
+    mobilenet_v1,
+    mobilenet_v2,
+    msdnet,
+    nin,
+    preact_resnet,
+    resnet,
+    resnet_cifar,
+    senet,
+    shufflenet,
+    tdnn,
+    text_cnn,
+    unet,
+    vgg,
+    vit,
+    xception,
+    zfnet,
+)
+from coursekit.models.card import Card, ModelCard
+from coursekit.models.weights import Renames, rename
 
-__all__ = ["create_model", "list_models", "registry"]
+__all__ = ["card", "create_model", "from_torchvision", "list_models", "model_card", "registry"]
 
 Builder = Callable[..., nn.Module]
+
+FAMILIES = (
+    tdnn,
+    lenet,
+    alexnet,
+    zfnet,
+    nin,
+    text_cnn,
+    vgg,
+    googlenet,
+    fcn,
+    unet,
+    resnet,
+    resnet_cifar,
+    preact_resnet,
+    inception_resnet,
+    densenet,
+    xception,
+    mobilenet_v1,
+    mobilenet_v2,
+    senet,
+    shufflenet,
+    efficientnet,
+    bit,
+    convnet_aig,
+    blockdrop,
+    msdnet,
+    vit,
+    deit,
+    convnext,
+)
 
 
 def registry(families: Iterable[Mapping[str, Builder]]) -> dict[str, Builder]:
@@ -34,7 +101,11 @@ def registry(families: Iterable[Mapping[str, Builder]]) -> dict[str, Builder]:
     return table
 
 
-_MODELS = registry([lenet.BUILDERS, alexnet.BUILDERS])
+_MODELS = registry(family.BUILDERS for family in FAMILIES)
+_CARDS: dict[str, Card] = {name: card for family in FAMILIES for name, card in family.CARDS.items()}
+_RENAMES: dict[str, Renames] = {
+    name: table for family in FAMILIES for name, table in getattr(family, "FROM_TORCHVISION", {}).items()
+}
 
 
 def list_models(filter: str = "") -> list[str]:
@@ -50,6 +121,8 @@ def list_models(filter: str = "") -> list[str]:
 def create_model(name: str, *, num_classes: int = 1000, in_channels: int = 3, **options: object) -> nn.Module:
     """Build a network with fresh weights, on the CPU, in training mode.
 
+    Inside `with torch.device("meta"):` or `"cuda"` it is built there.
+
     Args:
         name: one of `list_models()`.
         num_classes: number of outputs (logits).
@@ -60,8 +133,49 @@ def create_model(name: str, *, num_classes: int = 1000, in_channels: int = 3, **
         ValueError: for a name that is not in the table, with the nearest names.
         TypeError: for an option that this family does not have.
     """
+    return _MODELS[_known(name)](num_classes=num_classes, in_channels=in_channels, **options)
+
+
+def card(name: str) -> Card:
+    """Paper, year, input and the lecture's figures of a network.
+
+    Raises:
+        ValueError: for a name that is not in the table, with the nearest names.
+    """
+    return _CARDS[_known(name)]
+
+
+def model_card(name: str) -> ModelCard:
+    """Paper, year and the lecture's figures of a network, and our own counts beside them.
+
+    Raises:
+        ValueError: for a name that is not in the table, with the nearest names.
+    """
+    from coursekit.flops import profile  # counts networks of this zoo by name, and so needs it first
+
+    counted = profile(_known(name))
+    return ModelCard(name, card(name), counted.params, counted.macs)
+
+
+def from_torchvision(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Put torchvision's state dict of a network under our names, for `load_state_dict(..., strict=True)`.
+
+    Args:
+        name: one of `list_models()` that torchvision has too.
+        state: torchvision's state dict.
+
+    Raises:
+        ValueError: for a network that torchvision does not have, or a name that is not in the table.
+        KeyError: for an entry that the family's table does not know.
+    """
+    if _known(name) not in _RENAMES:
+        raise ValueError(f"torchvision has no {name}; it has {', '.join(sorted(_RENAMES))}")
+    return rename(state, _RENAMES[name])
+
+
+def _known(name: str) -> str:
     if name not in _MODELS:
         near = get_close_matches(name, _MODELS, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(list_models())}"
         raise ValueError(f"no model is called {name!r}: {hint}")
-    return _MODELS[name](num_classes=num_classes, in_channels=in_channels, **options)
+    return name

@@ -19,6 +19,8 @@ sigmoid behind them; here they only average. The paper's C3 connects each of its
 the 6 maps below (its table I); here all are connected. The paper scales its tanh to 1.7159 tanh(2x/3); here
 it is plain. The paper's output units are radial basis functions against fixed bitmaps; here they are a linear
 layer of logits.
+
+Fresh weights are torch's own, uniform between ±1 / sqrt(fan-in); the paper's lie between ±2.4 / fan-in.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-__all__ = ["BUILDERS", "lenet5"]
+from coursekit.models.card import Card
+from coursekit.models.parts import ImageCheck
+
+__all__ = ["BUILDERS", "CARDS", "lenet5"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ def lenet5(
         pooling: `"avg"` as in the paper, or `"max"`.
 
     Raises:
-        ValueError: for an image size, an activation or a pooling that is none of these.
+        ValueError: for an image size, an activation or a pooling that is none of these; in forward, for
+            images of another size.
     """
     if image_size not in (28, 32):
         raise ValueError(f"lenet5 takes 32×32 images, or 28×28 which it pads; image_size is {image_size}")
@@ -77,6 +83,7 @@ def lenet5(
         raise ValueError(f"pooling is {pooling!r}; choose one of {', '.join(POOLINGS)}")
 
     layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers["check"] = ImageCheck("lenet5", in_channels, exact=image_size)
     channels = in_channels
     for i, stage in enumerate(STAGES, 1):
         padding = (32 - image_size) // 2 if i == 1 else 0
@@ -94,4 +101,15 @@ def lenet5(
     return nn.Sequential(layers)
 
 
+CARDS = {
+    "lenet5": Card(
+        paper="LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, "
+        "Proceedings of the IEEE 1998",
+        year=1998,
+        input_shape=(1, 32, 32),
+        num_classes=10,
+        smallest=32,
+        note="as it is taught, 61,706 parameters; image_size=28 takes MNIST's images",
+    )
+}
 BUILDERS = {"lenet5": lenet5}

@@ -1,0 +1,52 @@
+"""What the tests of the zoo share: examples to run a network on, and its logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from coursekit.models import card
+
+
+def example(name: str, batch: int = 2, *, side: int | None = None, seed: int = 0) -> Tensor:
+    """A batch of the network's own input shape; images of another side where one is given."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = card(name).input_shape
+    if len(shape) == 1:  # tokens
+        return torch.randint(0, 50, (batch, *shape), generator=generator)
+    if side is not None:
+        shape = (shape[0], *(side for _ in shape[1:]))
+    return torch.randn(batch, *shape, generator=generator)
+
+
+def classes_and_channels(name: str) -> dict[str, int]:
+    """The classes and channels that a network was made for, as options of `create_model`."""
+    shape = card(name).input_shape
+    return {"num_classes": card(name).num_classes, "in_channels": shape[0] if len(shape) > 1 else 1}
+
+
+def logits(output: Any) -> list[Tensor]:
+    """All heads' logits of any network of the zoo, as a list."""
+    return [output] if isinstance(output, Tensor) else list(output)
+
+
+def parameters(model: nn.Module) -> int:
+    """Number of parameters, those that are shared counted once."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def stirred(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Draws weights and statistics anew, so that every layer shows in the logits and none is as another."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, generator=generator)
+            elif isinstance(module, nn.BatchNorm2d):
+                for tensor in (module.weight, module.running_var):
+                    tensor.uniform_(0.8, 1.2, generator=generator)
+                for tensor in (module.bias, module.running_mean):
+                    tensor.uniform_(-0.2, 0.2, generator=generator)
+    return model
