@@ -129,6 +129,39 @@ def _export_slides(path: Path, folder: Path, options: argparse.Namespace) -> int
     return 0
 
 
+def facts(options: argparse.Namespace) -> int:
+    """Recompute the numbers of the lectures and print how each came out."""
+    from coursekit import facts as table
+
+    try:
+        results = table.recompute(options.topic, progress=not options.json)
+    except ValueError as error:
+        raise notebooks.CourseError(str(error)) from None
+    print(json.dumps(table.to_json(results), indent=2) if options.json else table.to_text(results))
+    unexplained = table.counts(results)[table.Verdict.UNEXPLAINED]
+    if unexplained:
+        print(f"coursekit: {unexplained} of the facts are unexplained, see the table", file=sys.stderr)
+    return 1 if unexplained else 0
+
+
+def profile(options: argparse.Namespace) -> int:
+    """Print what a network costs, layer by layer."""
+    from coursekit.flops.command import report
+
+    try:
+        text = report(
+            options.model,
+            options.input,
+            convention=options.convention,
+            fields=options.fields,
+            as_json=options.json,
+        )
+    except ValueError as error:
+        raise notebooks.CourseError(str(error)) from None
+    print(text)
+    return 0
+
+
 def _jupyterlab(arguments: Sequence[str]) -> int:
     return subprocess.run([sys.executable, "-m", "jupyterlab", *arguments], check=False).returncode
 
@@ -165,6 +198,29 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="print the results for a program")
 
     command("progress", progress, "Print the best result so far of every exercise.", "coursekit progress")
+
+    sub = command(
+        "facts", facts, "Recompute every number that the lectures state.", "coursekit facts --topic 02"
+    )
+    sub.add_argument("--topic", metavar="NN", help="only this topic's, such as 02")
+    sub.add_argument("--json", action="store_true", help="print the facts for a program")
+
+    sub = command(
+        "profile",
+        profile,
+        "Count parameters, operations and memory of a network, layer by layer.",
+        "coursekit profile resnet50 --input 3x224x224",
+    )
+    sub.add_argument("model", metavar="MODEL", help="a name of the zoo, such as resnet50")
+    sub.add_argument("--input", metavar="SIZE", help="such as 3x224x224; by default that of its paper")
+    sub.add_argument(
+        "--convention",
+        choices=("mac", "2mac", "lecture"),
+        default="mac",
+        help="a multiply-add counted once, twice, or once with everything else counted too (default mac)",
+    )
+    sub.add_argument("--fields", action="store_true", help="measure receptive fields as well")
+    sub.add_argument("--json", action="store_true", help="print the profile for a program")
 
     sub = command("lecture", lecture, "Open, check or export a lecture.", "coursekit lecture 01 --slides")
     sub.add_argument("number", metavar="NN", help="the topic's number, such as 01")

@@ -1,10 +1,11 @@
 """Properties of networks and functions, measured instead of derived.
 
-A receptive field is the set of input pixels that one output unit depends on. It is measured here by the
-gradient of that unit with respect to the input: where the gradient is not zero, the pixel counts. So that no
-gradient vanishes by accident, a copy of the network is probed in which every weight is the same positive
-constant, max pooling averages its window, and non-linearities, normalization and dropout let everything
-through.
+A receptive field is the set of input pixels that one output unit depends on. `measure` and `receptive_field`
+find its ends by running the network on an image in which every pixel carries its coordinate, and with layers
+that pass on the smallest and the largest coordinate of its window instead of computing with weights.
+`support` finds every pixel of it by the gradient of that unit with respect to the input, with weights that
+are all the same positive constant, so that no gradient vanishes by accident. Non-linearities, normalization
+and dropout let everything through in both.
 
     for row in measure(create_model("alexnet"), (3, 227, 227)):
         print(row)
@@ -23,8 +24,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from coursekit.coordinates import EVERYTHING, coordinates_run
 from coursekit.cost import Timing, latency, memory, synchronize
-from coursekit.tracing import Event, positive_run, shapes_run
+from coursekit.positive import positive_run
+from coursekit.tracing import Event, shapes_run
 
 __all__ = [
     "Field",
@@ -41,7 +44,7 @@ __all__ = [
     "synchronize",
 ]
 
-LARGEST_SIDE = 2400  # pixels of the largest input that is tried
+LARGEST_SIDE = 8000  # pixels of the largest input that is tried
 LISTED = ("conv", "pool", "linear", "flatten")
 
 
@@ -104,7 +107,7 @@ def measure(network: nn.Module, input_shape: Sequence[int], *, axis: int | None 
     shape nor field and have no row.
 
     Args:
-        network: any module that takes `(N, C, H, W)`; it is neither changed nor run itself.
+        network: any module that takes `(N, C, H, W)`; it is left as it was.
         input_shape: `(C, H, W)`.
         axis: 0 measures along the height, 1 along the width; None needs both to be the same.
 
@@ -136,7 +139,7 @@ def receptive_field(
     """Receptive field, effective stride and effective padding of the network's output units.
 
     Args:
-        network: any module that takes `(N, C, H, W)`; it is neither changed nor run itself.
+        network: any module that takes `(N, C, H, W)`; it is left as it was.
         input_size: side of a square image, `(H, W)`, or `(C, H, W)`.
         position: row and column of an output unit on an input of exactly this size: `size` then counts the
             pixels that it really sees, fewer at the border than inside. None measures a unit that no border
@@ -164,7 +167,7 @@ def support(network: nn.Module, input_size: int | Sequence[int], position: tuple
     """The input pixels that one output unit depends on, as a boolean map `(H, W)`.
 
     Args:
-        network: any module that takes `(N, C, H, W)`; it is neither changed nor run itself.
+        network: any module that takes `(N, C, H, W)`; it is left as it was.
         input_size: side of a square image, `(H, W)`, or `(C, H, W)`.
         position: row and column of the output unit.
 
@@ -172,8 +175,7 @@ def support(network: nn.Module, input_size: int | Sequence[int], position: tuple
         IndexError: for a position outside the output.
     """
     shape = _input_shape(network, input_size)
-    before, _ = shapes_run(network, shape)
-    x, _, output = positive_run(network, before, shape)
+    x, output = positive_run(network, shape)
     return _gradient(_map(output), x, position) != 0
 
 
@@ -242,52 +244,60 @@ def _fields(
     *,
     only_output: bool = False,
 ) -> list[Field | str]:
-    """Field, or the reason why there is none, of every layer and, last, of the output.
+    """Field, or the reason why there is none, of every layer and, last, of the output."""
+    wanted = (0, 1) if axis is None else (axis,)
+    measured = [_fields_along(network, before, shape, i, only_output) for i in wanted]
+    return [_along(fields * (2 // len(wanted)), axis) for fields in map(list, zip(*measured, strict=True))]
 
-    The input grows until no border cuts a field.
-    """
+
+def _fields_along(
+    network: nn.Module, before: Sequence[Event], shape: Sequence[int], axis: int, only_output: bool
+) -> list[Field | str]:
+    """Along one axis. The image grows until no border cuts a field."""
     fields: list[Field | str | None] = [None] * (len(before) + 1)
     if only_output:
         fields[:-1] = [""] * len(before)
-    scale = 2
-    while True:
-        size = [shape[0], *(max(side, 8) * scale for side in shape[1:])]
-        last = max(size[1:]) * 2 > LARGEST_SIDE
-        x, events, output = positive_run(network, before, size)
-        reason = events[-1].reason if events else ""
-        layers = [*((event.output, event.reason) for event in events), (output, reason)]
+    side = max(shape[1 + axis], 8) * 2
+    while None in fields:
+        events, output, stop = coordinates_run(network, before, shape[0], side, axis)
+        layers = [(event.output, event.reason) for event in events]
+        if output is not None:
+            layers.append((output, events[-1].reason if events else ""))
         for i, (layer, reason) in enumerate(layers):
             if fields[i] is None:
-                fields[i] = _field(layer, x, reason, axis)
-        if last or None not in fields:
-            return [f"not inside {max(size[1:])} pixels" if field is None else field for field in fields]
-        scale *= 2
+                fields[i] = _field(layer, side, axis, reason)
+        if stop:
+            fields[len(events) :] = [field or stop for field in fields[len(events) :]]
+        side *= 2
+        if side > LARGEST_SIDE:
+            return [f"not inside {side // 2} pixels" if field is None else field for field in fields]
+    return [field for field in fields if field is not None]
 
 
-def _field(layer: Tensor, x: Tensor, reason: str, axis: int | None) -> Field | str | None:
-    """Measured at two neighbours in the middle of a layer; None when the border cuts one of them."""
+def _field(layer: Tensor, side: int, axis: int, reason: str) -> Field | str | None:
+    """Measured at two neighbours in the middle of a layer; None when the border cuts one of them.
+
+    Args:
+        layer: `(2, C, H, W)`: the largest coordinate that each unit sees, and the smallest one negated.
+        side: of the image.
+        axis: that is measured.
+        reason: why units see everything, where they do.
+    """
     if layer.dim() not in (2, 4):
         return f"not a map: its shape is {tuple(layer.shape)}"
-    layer = _map(layer)
-    height, width = layer.shape[2:]
-    row, column = max(height // 2 - 1, 0), max(width // 2 - 1, 0)
-    first = _gradient(layer, x, (row, column))
-    if first.isnan().any():
-        return reason
-    if height < 2 or width < 2:
+    ends = _map(layer).amax((1, 3 - axis))
+    unit = max(ends.shape[1] // 2 - 1, 0)
+    (last, *last_of_next), (start, *start_of_next) = ends[:, unit : unit + 2].tolist()
+    if last == EVERYTHING:
+        return reason or "the whole input"
+    if last == -EVERYTHING:
+        return "not defined: it does not depend on the input"
+    if not last_of_next or start == 0 or last_of_next[0] >= side - 1:
         return None
-    second = _gradient(layer, x, (row + 1, column + 1))
-    along = []
-    for dim, unit in ((1, row), (0, column)):
-        start, end = _extent((first != 0).any(dim))
-        start_of_next, end_of_next = _extent((second != 0).any(dim))
-        if start == 0 or end_of_next == first.shape[1 - dim] - 1:
-            return None
-        stride = start_of_next - start
-        if end_of_next - start_of_next != end - start:
-            return "not defined: neighbouring units see windows of different size"
-        along.append(Field(end - start + 1, stride, unit * stride - start))
-    return _along(along, axis)
+    if last_of_next[0] + start_of_next[0] != last + start:
+        return "not defined: neighbouring units see windows of different size"
+    stride = int(last_of_next[0] - last)
+    return Field(int(last + start) + 1, stride, unit * stride + int(start))
 
 
 def _along(values: Sequence[Any], axis: int | None) -> Any:

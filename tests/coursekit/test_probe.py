@@ -1,5 +1,7 @@
 """Measured receptive fields, against brute force: change the input, look which outputs change."""
 
+import time
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -228,7 +230,7 @@ def test_output_shapes_are_those_of_a_real_run():
         x = layer(x)
         real[name] = tuple(x.shape[1:])
     assert probe.output_shapes(model, (1, 32, 32)) == [
-        (name, shape) for name, shape in real.items() if not name.startswith("tanh")
+        (name, shape) for name, shape in real.items() if not name.startswith(("tanh", "check"))
     ]
 
 
@@ -280,3 +282,158 @@ def test_a_function_that_is_zero_on_the_image_but_not_on_the_shifted_one_has_an_
     x[0, 0, 1, 1] = 1
     assert probe.equivariance_gap(lambda x: x[:, :, 0, 0], x, (-1, -1)) == float("inf")
     assert probe.equivariance_gap(lambda x: 0 * x, x, (1, 1)) == 0
+
+
+# Networks of other shapes than a chain of maps
+
+
+class ChannelsLast(nn.Module):
+    """A ConvNeXt block: a depthwise convolution, then everything with the channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(4, 4, 7, padding=3, groups=4)
+        self.norm = nn.LayerNorm(4)
+        self.expand, self.project = nn.Linear(4, 16), nn.Linear(16, 4)
+        self.scale = nn.Parameter(torch.ones(4, 1, 1))
+
+    def forward(self, x):
+        y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
+        y = self.project(torch.nn.functional.gelu(self.expand(y)))
+        return x + self.scale * y.permute(0, 3, 1, 2)
+
+
+class Shuffle(nn.Module):
+    """Half of the channels pass, half go through a convolution; then the halves are mixed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        left, right = x.chunk(2, 1)
+        y = torch.cat([left, self.conv(right)], 1)
+        n, c, h, w = y.shape
+        return y.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+class Unmixed(nn.Module):
+    """A deep branch beside a shallow one, and a layer that takes the shallow one's channels only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deep, self.shallow = nn.Conv2d(4, 2, 9, padding=4), nn.Conv2d(4, 2, 3, padding=1)
+        self.last = nn.Conv2d(2, 1, 3)
+
+    def forward(self, x):
+        both = torch.cat([self.shallow(x), self.deep(x)], 1)
+        return self.last(both[:, :2])
+
+
+class Apart(nn.Module):
+    """Groups that keep a deep branch and a shallow one apart, and the shallow one's output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deep, self.shallow = nn.Conv2d(4, 2, 9, padding=4), nn.Conv2d(4, 2, 3, padding=1)
+        self.groups = nn.Conv2d(4, 4, 3, groups=2)
+
+    def forward(self, x):
+        return self.groups(torch.cat([self.shallow(x), self.deep(x)], 1))[:, :2]
+
+
+class PaddedShortcut(nn.Module):
+    """A shortcut of every second pixel whose new channels are zeros."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 8, 3, stride=2, padding=1)
+
+    def forward(self, x):
+        return self.conv(x) + torch.nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 2, 2))
+
+
+ODD = {
+    "channels last": lambda: nn.Sequential(nn.Conv2d(1, 4, 4, 2), ChannelsLast(), nn.Conv2d(4, 2, 3)),
+    "shuffled channels": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), Shuffle(), Shuffle(), nn.Conv2d(4, 2, 1)),
+    "channels that are not mixed": lambda: nn.Sequential(nn.Conv2d(1, 4, 1), Unmixed()),
+    "groups that are not mixed": lambda: nn.Sequential(nn.Conv2d(1, 4, 1), Apart()),
+    "a padded shortcut": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), PaddedShortcut(), nn.Conv2d(8, 2, 3)),
+    "reflected borders": lambda: nn.Sequential(nn.Conv2d(1, 4, 5, padding=2, padding_mode="reflect")),
+    "groups": lambda: nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 8, 5, groups=2), nn.Conv2d(8, 8, 1)),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_field_of_an_odd_network_is_that_of_brute_force(name):
+    network = ODD[name]()
+    assert probe.receptive_field(network, 40) == brute_force(network, 40)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_extremes_and_gradients_find_the_same_window(name):
+    network = ODD[name]()
+    with torch.no_grad():
+        side = network(torch.zeros(1, 1, 48, 48)).shape[2]
+    inside = probe.receptive_field(network, 48, position=(side // 2, side // 2))
+    assert inside == probe.receptive_field(network, 48)
+
+
+def test_layers_with_the_channels_last_have_fields_too():
+    network = nn.Sequential(nn.Conv2d(1, 4, 4, 2), ChannelsLast(), nn.Conv2d(4, 2, 3))
+    rows = probe.measure(network, (1, 40, 40))
+    assert [(row.name, row.output_shape, row.size) for row in rows] == [
+        ("0", (4, 19, 19), 4),
+        ("1.depthwise", (4, 19, 19), 16),
+        ("1.expand", (19, 19, 16), 16),
+        ("1.project", (19, 19, 4), 16),
+        ("2", (2, 17, 17), 20),
+    ]
+
+
+SLOW_ONCE = {"densenet201": 3863, "convnext_tiny": 1688, "inception_resnet_v2": 3039, "resnet152": 1451}
+
+
+@pytest.mark.parametrize("name", SLOW_ONCE)
+def test_a_deep_network_is_measured_within_seconds(name, record_property):
+    with torch.device("meta"):
+        network = models.create_model(name)
+    started = time.process_time()
+    rows = probe.measure(network, models.card(name).input_shape, axis=0)
+    seconds = time.process_time() - started
+    record_property("measured", f"receptive fields of {name}: {seconds:.1f} s for one axis")
+    assert max(row.size for row in rows if row.size is not None) == SLOW_ONCE[name]
+    assert seconds < 3
+
+
+def test_behind_squeeze_and_excitation_every_unit_sees_the_whole_input():
+    rows = probe.measure(models.create_model("se_resnet50"), (3, 224, 224))
+    pooled = next(i for i, row in enumerate(rows) if row.note)
+    assert all("global pooling looks at everything" in row.note for row in rows[pooled:] if row.size is None)
+    assert rows[-1].size is None
+
+
+def test_patches_have_a_field_and_what_attention_has_mixed_has_none():
+    rows = probe.measure(models.create_model("vit_tiny", in_channels=1), (1, 28, 28))
+    assert (rows[0].size, rows[0].stride, rows[0].padding) == (4, 4, 0)
+    assert all("attention looks at everything" in row.note for row in rows[1:])
+
+
+def test_a_network_for_one_size_only_has_rows_that_say_so():
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3)
+
+        def forward(self, x):
+            return self.second(self.first(x).view(-1, 2, 14, 14))
+
+    rows = probe.measure(Fixed(), (1, 16, 16))
+    assert (rows[0].size, rows[1].size) == (3, None)
+    assert rows[1].note.startswith("not defined: the network takes no larger image (")
+
+
+def test_measuring_a_network_on_the_meta_device_is_the_same():
+    with torch.device("meta"):
+        empty = models.create_model("alexnet")
+    assert probe.measure(empty, (3, 227, 227)) == probe.measure(models.create_model("alexnet"), (3, 227, 227))
