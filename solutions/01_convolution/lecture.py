@@ -2021,12 +2021,12 @@ assert history.test_accuracy[-1] > 0.75
 
 # %% slide="subslide" facts="01-learned-like-handcrafted 01-conv-learn-filters 01-filters-3d"
 with torch.no_grad():
-    maps = lenet[0](fashion_test.images[:1])[0]
+    maps = lenet.conv1(fashion_test.images[:1])[0]
 figure, axes = plt.subplots(2, 7, figsize=(16, 4.8))
 axes[0, 0].imshow(fashion_test.images[0, 0], cmap="gray")
 for i in range(6):
-    top = lenet[0].weight.detach().abs().max()
-    axes[0, i + 1].imshow(lenet[0].weight.detach()[i, 0], cmap="PuOr", vmin=-top, vmax=top)
+    top = lenet.conv1.weight.detach().abs().max()
+    axes[0, i + 1].imshow(lenet.conv1.weight.detach()[i, 0], cmap="PuOr", vmin=-top, vmax=top)
     axes[1, i + 1].imshow(maps[i], cmap="gray")
     axes[0, i + 1].set_title(f"filter {i + 1}")
 axes[0, 0].set_title("image")
