@@ -78,6 +78,11 @@ def memory(function: Callable[..., object], *args: object) -> int:
 class _Allocations(TorchDispatchMode):
     """Follows the memory behind tensors from the operation that made it to its release."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing here is compiled, and torch would import its compiler, seconds long, to say so."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()
         self.known: weakref.WeakSet[Any] = weakref.WeakSet()

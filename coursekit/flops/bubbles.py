@@ -30,7 +30,7 @@ def chart(comparison: Comparison) -> Figure:
     rows = [row for row in comparison.rows if row.top1 is not None]
     if not rows:
         raise ValueError("no accuracy is known: pass accuracy={name: percent}")
-    figure, axes = plt.subplots(figsize=(12, 7.5))
+    figure, axes = plt.subplots(figsize=(14, 8))
     x = np.array([row.flops / 1e9 for row in rows])
     y = np.array([row.top1 for row in rows], dtype=float)
     params = np.array([row.params for row in rows], dtype=float)
@@ -59,9 +59,16 @@ def _legend(axes: Axes, largest: float) -> None:
         if size <= largest * 1.5
     ]
     axes.legend(
-        handles=handles, title="parameters", loc="lower right", frameon=False, labelspacing=1.6,
-        borderpad=1.2, handletextpad=1.6, title_fontsize=14,
-    )  # fmt: skip
+        handles=handles,
+        title="parameters",
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        frameon=False,
+        labelspacing=1.6,
+        borderpad=1.2,
+        handletextpad=1.6,
+        title_fontsize=14,
+    )
 
 
 def _label(axes: Axes, names: Sequence[str], points: Any, radii: Any) -> None:
@@ -71,27 +78,34 @@ def _label(axes: Axes, names: Sequence[str], points: Any, radii: Any) -> None:
     centres, radii = axes.transData.transform(points), radii * pixels
     legend = axes.get_legend()
     renderer: Any = figure.canvas.get_renderer()
-    taken = [legend.get_window_extent(renderer)] if legend else []
-    bubbles = [Bbox.from_extents(*(c - r), *(c + r)) for c, r in zip(centres, radii, strict=True)]
     frame = axes.get_window_extent(renderer)
+    texts = [legend.get_window_extent(renderer)] if legend else []
+    bubbles = [Bbox.from_extents(*(c - r), *(c + r)) for c, r in zip(centres, radii, strict=True)]
+    lines: list[Bbox] = []
     for i in sorted(range(len(names)), key=lambda i: -radii[i]):
         text = axes.annotate(names[i], points[i], fontsize=13, va="center", ha="center", zorder=5)
         size = text.get_window_extent(renderer).size
         others = [box for j, box in enumerate(bubbles) if j != i]
-        best = min(
-            _places(centres[i], radii[i], size),
-            key=lambda place: (
-                100 * _covered(place[1], [*taken, *others], frame)
-                + 60 * _crossed(_line(place, centres[i]), taken)
-                + place[0]
-            ),
-        )
-        distance, box = best
-        taken += [box, *(Bbox.from_extents(*(p - 1), *(p + 1)) for p in _line(best, centres[i]))]
+        best: tuple[float, float, Bbox, list[Bbox]] | None = None
+        for distance, box in _places(centres[i], radii[i], size):
+            line = _line(box, centres[i]) if distance > NEAR else []
+            cost = (
+                1000 * (_covered([box.padded(2)], texts) + (not _inside(box, frame)))
+                + 200 * _covered(line, texts)
+                + 100 * _covered([box], others)
+                + 40 * _covered([box], lines)
+                + distance
+            )
+            if best is None or cost < best[0]:
+                best = (cost, distance, box, line)
+        assert best is not None
+        _, distance, box, line = best
+        texts.append(box)
+        lines += line
         middle = np.mean([box.min, box.max], axis=0)
         text.set_position((middle - centres[i]) / pixels)
         text.set_anncoords("offset points")
-        if distance > NEAR:
+        if line:
             axes.annotate(
                 "", points[i], xytext=tuple(axes.transData.inverted().transform(_nearest(box, centres[i]))),
                 arrowprops={"arrowstyle": "-", "color": "#606060", "linewidth": 1},
@@ -112,22 +126,20 @@ def _places(centre: Any, radius: float, size: Any) -> list[tuple[float, Bbox]]:
     return places
 
 
-def _covered(box: Bbox, others: Sequence[Bbox], frame: Bbox) -> float:
-    """How many of the others it covers, and whether it leaves the frame."""
-    covered = sum(box.padded(2).overlaps(other) for other in others)
-    inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-    return covered + 5 * (not inside)
+def _inside(box: Bbox, frame: Bbox) -> bool:
+    return bool(frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1)
 
 
-def _line(place: tuple[float, Bbox], centre: Any) -> list[Any]:
-    """Points along the line that joins a far label to its bubble."""
-    distance, box = place
+def _covered(boxes: Sequence[Bbox], others: Sequence[Bbox]) -> int:
+    """How many of the others lie under any of the boxes."""
+    return sum(any(box.overlaps(other) for box in boxes) for other in others)
+
+
+def _line(box: Bbox, centre: Any) -> list[Bbox]:
+    """The line that joins a far label to its bubble, as a row of small boxes."""
     end = _nearest(box, centre)
-    return [centre + (end - centre) * t for t in np.linspace(0.2, 0.9, 12)] if distance > NEAR else []
-
-
-def _crossed(points: Sequence[Any], boxes: Sequence[Bbox]) -> int:
-    return sum(any(box.contains(*point) for point in points) for box in boxes)
+    along = (centre + (end - centre) * t for t in np.linspace(0.1, 0.9, 16))
+    return [Bbox.from_extents(*(point - 1), *(point + 1)) for point in along]
 
 
 def _nearest(box: Bbox, point: Any) -> Any:

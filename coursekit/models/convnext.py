@@ -41,10 +41,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn import init
-from torchvision.ops import StochasticDepth
 
 from coursekit.models.card import Card, Figures
-from coursekit.models.parts import ImageCheck
+from coursekit.models.parts import ImageCheck, StochasticDepth
 from coursekit.models.weights import Renames
 
 __all__ = ["BUILDERS", "CARDS", "FROM_TORCHVISION", "ConvNeXtBlock", "LayerNorm2d"]
@@ -99,7 +98,7 @@ class ConvNeXtBlock(nn.Module):
         self.act = nn.GELU()
         self.project = nn.Linear(4 * channels, channels)
         self.scale = nn.Parameter(torch.full((channels, 1, 1), LAYER_SCALE))
-        self.drop = StochasticDepth(stochastic_depth, "row")
+        self.drop = StochasticDepth(stochastic_depth)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(N, C, H, W)` to the same."""

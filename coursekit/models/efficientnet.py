@@ -37,11 +37,17 @@ from math import ceil, sqrt
 
 from torch import Tensor, nn
 from torch.nn import init
-from torchvision.ops import StochasticDepth
 
 from coursekit.models.card import Card, Figures
 from coursekit.models.mobilenet_v2 import InvertedResidual
-from coursekit.models.parts import ConvNormAct, ImageCheck, SqueezeExcite, he_init, make_divisible
+from coursekit.models.parts import (
+    ConvNormAct,
+    ImageCheck,
+    SqueezeExcite,
+    StochasticDepth,
+    he_init,
+    make_divisible,
+)
 from coursekit.models.weights import Renames
 
 __all__ = ["BUILDERS", "CARDS", "FROM_TORCHVISION", "MBConv"]
@@ -107,7 +113,7 @@ class MBConv(InvertedResidual):
         super().__init__(
             c_in, c_out, stride=stride, expansion=expansion, kernel=kernel, act=nn.SiLU, gate=gate
         )
-        self.drop = StochasticDepth(stochastic_depth, "row")
+        self.drop = StochasticDepth(stochastic_depth)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(N, c_in, H, W)` to `(N, c_out, H', W')`."""

@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import init
 
-__all__ = ["ConvNormAct", "ImageCheck", "SqueezeExcite", "he_init", "make_divisible"]
+__all__ = ["ConvNormAct", "ImageCheck", "SqueezeExcite", "StochasticDepth", "he_init", "make_divisible"]
 
 Layer = Callable[..., nn.Module]
 
@@ -128,6 +128,33 @@ class SqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`(N, C, H, W)` to the same, each channel scaled by a number between 0 and 1."""
         return x * self.gate(self.excite(self.act(self.squeeze(self.pool(x)))))
+
+
+class StochasticDepth(nn.Module):
+    """Drops a block's whole branch, for each example on its own: `(N, ...)` stays.
+
+    Huang, Sun, Liu, Sedra, Weinberger: Deep networks with stochastic depth, ECCV 2016. What is kept is
+    divided by the probability to keep it, so that the expectation stays and evaluation needs no change. The
+    same as torchvision's in mode `"row"`, whose import takes a second.
+
+    Args:
+        p: probability with which a branch is dropped in training.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, ...)` to the same; zeros for the examples that are dropped."""
+        if not self.training or self.p == 0.0:
+            return x
+        kept = x.new_empty(x.shape[0], *(1 for _ in x.shape[1:])).bernoulli_(1 - self.p)
+        return x * kept.div_(1 - self.p) if self.p < 1 else x * kept
+
+    def extra_repr(self) -> str:
+        """The probability."""
+        return f"p={self.p}"
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:

@@ -32,10 +32,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn import init
-from torchvision.ops import StochasticDepth
 
 from coursekit.models.card import Card, Figures
-from coursekit.models.parts import ImageCheck
+from coursekit.models.parts import ImageCheck, StochasticDepth
 from coursekit.models.weights import Renames
 
 __all__ = ["BUILDERS", "Attention", "Block", "Encoder", "VisionTransformer", "resize_positions", "vit"]
@@ -124,7 +123,7 @@ class Block(nn.Module):
             nn.Linear(mlp_dim, dim),
             nn.Dropout(dropout),
         )
-        self.drop_branch = StochasticDepth(0.0, "row")
+        self.drop_branch = StochasticDepth(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Equations (2) and (3); tokens `(N, T, dim)` to tokens of the same shape."""
