@@ -23,6 +23,7 @@ setup: .venv/.ready ## the environment in .venv, from requirements.lock
 	test -x $(BIN)/python || $(UV) venv --quiet --python '>=3.11' .venv
 	$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/grading kernel
 	touch $@
 
 demo: setup ## grade a class of hand-ins → build/demo/report.html, grades.csv

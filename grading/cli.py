@@ -37,6 +37,12 @@ COMMANDS = {
     ),
     "report": Command("grading.report", "write the class report", "grading report 01_convolution"),
     "export": Command("grading.export", "write the grades as CSV", "grading export --output grades.csv"),
+    "kernel": Command(
+        "grading.kernelspec", 'make Jupyter offer the kernel "Python 3 (warm)"', "grading kernel"
+    ),
+    "doctor": Command(
+        "grading.doctor", "say what this machine can give to shut hand-ins in", "grading doctor --json"
+    ),
     "demo": Command("grading.demo", "grade a made-up class from beginning to end", "grading demo"),
 }
 

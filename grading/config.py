@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grading.errors import ConfigError
-from grading.records import Limits
+from grading.records import Limits, Warmth
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Hooks:
 class Config:
     """One course.
 
-    root: folder of course.toml. masters: one folder a topic. notebooks: what students get, generated.
-    tree: nbgrader's course directory, generated. ships: what students get, notebooks included, in
-    which no solution may stand. preload: modules to import once before grading. check_mime: MIME
-    type under which a public check leaves its result. gradebook: database URL.
+    root: folder of course.toml. masters: one folder a topic. notebooks: what students get, generated. tree:
+    nbgrader's course directory, generated. ships: what students get, notebooks included, in which no
+    solution may stand. warm: what hand-ins find imported. check_mime: MIME type under which a public check
+    leaves its result. gradebook: database URL.
     """
 
     root: Path
@@ -43,7 +43,7 @@ class Config:
     notebooks: Path
     tree: Path
     ships: tuple[Path, ...]
-    preload: tuple[str, ...]
+    warm: Warmth
     check_mime: str
     gradebook: str
     hooks: Hooks = field(default_factory=Hooks)
@@ -79,21 +79,25 @@ _COURSE = {
     "notebooks": str,
     "tree": str,
     "ships": list,
-    "preload": list,
     "check_mime": str,
     "gradebook": str,
 }
+_ENGINE = {"preload": list, "readable": list, "contexts": list, "sandbox": str}
 _HOOKS = {"fingerprints": list, "fingerprints_output": str}
 _LIMITS: dict[str, type | types.UnionType] = {
     "cell_seconds": int | float,
     "job_seconds": int | float,
     "memory_mb": int,
+    "scratch_mb": int,
+    "processes": int,
 }
+SANDBOXES = ("full", "limits")
 
 
 def _config(table: dict[str, Any], path: Path) -> Config:
-    _refuse_unknown(table, ("course", "hooks", "limits"), path)
+    _refuse_unknown(table, ("course", "engine", "hooks", "limits"), path)
     course = _section(table, "course", _COURSE, path)
+    engine = _section(table, "engine", _ENGINE, path)
     hooks = _section(table, "hooks", _HOOKS, path)
     limits = _section(table, "limits", _LIMITS, path)
     if "name" not in course:
@@ -111,11 +115,23 @@ def _config(table: dict[str, Any], path: Path) -> Config:
         notebooks=root / notebooks,
         tree=tree,
         ships=tuple(root / folder for folder in course.get("ships", [notebooks])),
-        preload=tuple(course.get("preload", [])),
+        warm=_warmth(engine, root, path),
         check_mime=course.get("check_mime", ""),
         gradebook=course.get("gradebook", f"sqlite:///{tree / 'gradebook.db'}"),
         hooks=Hooks(tuple(hooks.get("fingerprints", [])), hooks.get("fingerprints_output", "")),
         limits=dataclasses.replace(Limits(), **limits),
+    )
+
+
+def _warmth(engine: dict[str, Any], root: Path, path: Path) -> Warmth:
+    if engine.get("sandbox", "full") not in SANDBOXES:
+        fix = f"choose one of {', '.join(SANDBOXES)}"
+        raise ConfigError(f"sandbox = {engine['sandbox']!r} is none", f"{path}, [engine]", fix)
+    return Warmth(
+        preload=tuple(engine.get("preload", [])),
+        readable=tuple(str(root / folder) for folder in engine.get("readable", [])),
+        contexts=tuple(engine.get("contexts", [])),
+        sandbox=engine.get("sandbox", "full"),
     )
 
 

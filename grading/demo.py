@@ -25,7 +25,7 @@ from grading.masters import Variant, read_master, read_variants
 from grading.plan import plan
 from grading.record import record
 from grading.report import to_html
-from grading.run import positive, run_all
+from grading.run import positive, results
 from grading.store import store_of, write_atomically
 from grading.table import Row, Table, load_table
 
@@ -65,8 +65,7 @@ def main(args: argparse.Namespace) -> int:
     sys.stdout.flush()
     store = store_of(config)
     known = sum(store.load(job) is not None for job in jobs)
-    results = run_all(jobs, store, workers=args.jobs)
-    record(config, assignment, results, store)
+    record(config, assignment, results(jobs, store, workers=args.jobs))
     table = load_table(config, assignment)
     write_atomically(out / "report.html", to_html(table, f"{course.name}, a made-up class"))
     write_atomically(out / "grades.csv", to_csv(table))

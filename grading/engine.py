@@ -3,7 +3,11 @@
 `grade` never raises because of what a student handed in; it says in the result what is wrong.
 """
 
+import dataclasses
+import functools
+import logging
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,17 +17,36 @@ from nbgrader import utils
 from nbgrader.preprocessors import LimitOutput
 
 from grading.errors import InfrastructureError, SubmissionError
-from grading.execute import Run, execute
 from grading.plan import problem_with, release_path
 from grading.records import CellResult, Job, Result, Status
+from grading.supervise import Run, execute, tasks_of
 from grading.transforms import Course, Note, merged_streams, parse, reconcile
 from grading.verdict import diagnoses, judge, overall, reasons
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 2
 """How often a hand-in is run before a failure of the machine is reported."""
 
-UNCERTAIN = (Status.OUT_OF_MEMORY, Status.KILLED)
-"""Ends that the machine may have caused: run once more, and believed when they happen again."""
+
+def run(job: Job) -> tuple[Result, NotebookNode | None]:
+    """The result of a hand-in with its time and its hash, and the executed notebook.
+
+    Whatever the hand-in is, and whatever becomes of the machine, there is a result and never an exception.
+    """
+    started = time.monotonic()
+    try:
+        result, notebook = grade(job)
+    except Exception as error:  # a mistake of ours costs this hand-in's result, not the run
+        log.exception("hand-in of %s", job.student)
+        result, notebook = machine_failed(job, f"{type(error).__name__}: {error}"), None
+    seconds = round(time.monotonic() - started, 3)
+    return dataclasses.replace(result, seconds=seconds, content_hash=job.content_hash), notebook
+
+
+def machine_failed(job: Job, says: str) -> Result:
+    """The result of a hand-in on which the machine failed; it scores nothing and is run again next time."""
+    return refused(job, read_course(job.source), Status.INFRASTRUCTURE_ERROR, says)
 
 
 def grade(job: Job) -> tuple[Result, NotebookNode | None]:
@@ -43,7 +66,7 @@ def grade(job: Job) -> tuple[Result, NotebookNode | None]:
     if job.notebook.stem != job.assignment:
         notes.insert(0, Note(f"The file was called {job.notebook.name}; it is the only notebook handed in."))
     try:
-        outcome = _executed(notebook, job)
+        outcome = _executed(notebook, job, course)
     except InfrastructureError as error:
         return refused(job, course, Status.INFRASTRUCTURE_ERROR, f"{error.what}; {error.fix}"), None
     notebook, _ = LimitOutput().preprocess(merged_streams(notebook), {})
@@ -53,7 +76,13 @@ def grade(job: Job) -> tuple[Result, NotebookNode | None]:
 
 def read_course(source: Path) -> Course:
     """The course's notebook and its release, which stands beside it in nbgrader's tree."""
-    return Course(nbformat.read(source, as_version=4), nbformat.read(release_path(source), as_version=4))
+    released = release_path(source)
+    return _read_course(source, source.stat().st_mtime_ns, released, released.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _read_course(source: Path, _: int, released: Path, __: int) -> Course:
+    return Course(nbformat.read(source, as_version=4), nbformat.read(released, as_version=4))
 
 
 def refused(job: Job, course: Course, status: Status, says: str, *, human: bool = True) -> Result:
@@ -74,22 +103,27 @@ def refused(job: Job, course: Course, status: Status, says: str, *, human: bool 
     return Result(job.student, job.assignment, status, 0.0, _points(cells), cells, (says,), {}, reason)
 
 
-def _executed(notebook: NotebookNode, job: Job) -> Run:
+def _executed(notebook: NotebookNode, job: Job, course: Course) -> Run:
+    released = {
+        cell.metadata.nbgrader.grade_id: cell.source
+        for cell in course.released.cells
+        if "nbgrader" in cell.metadata
+    }
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            outcome = execute(notebook, job.limits, job.notebook)
+            return execute(notebook, tasks_of(notebook, released), job)
         except InfrastructureError:
             if attempt == ATTEMPTS:
                 raise
-            continue
-        if outcome.stopped not in UNCERTAIN or attempt == ATTEMPTS:
-            return outcome
     raise AssertionError("the last attempt returns or raises")
 
 
 def _result(job: Job, course: Course, notebook: NotebookNode, outcome: Run, notes: Sequence[Note]) -> Result:
     cells = judge(notebook, outcome, course, notes)
-    sentences = [note.says for note in notes] + ([outcome.says] if outcome.says else [])
+    sentences = [note.says for note in notes] + [cell.says for cell in outcome.broken]
+    sentences += [outcome.says] if outcome.says else []
+    if job.warm.sandbox != "full":
+        sentences.append(f"It ran without a full sandbox (sandbox = {job.warm.sandbox!r}).")
     tests = tuple(cell for cell in cells if not cell.manual)
     return Result(
         job.student,

@@ -8,6 +8,7 @@
     │   ├── LeakError            students would get a solution, a hidden test or a wrong answer's code
     │   └── MetadataError        nbgrader would refuse the notebook
     ├── RecordError              a stored job or result cannot be read
+    ├── GradebookBusyError       another run writes to the gradebook
     ├── SubmissionError          a hand-in cannot be graded as it is; the others can
     └── InfrastructureError      this machine failed, not the student; never scored, to be run again
 
@@ -60,6 +61,10 @@ class MetadataError(BuildError):
 
 class RecordError(GradingError):
     """A stored job or result cannot be read."""
+
+
+class GradebookBusyError(GradingError):
+    """Another run writes to the gradebook."""
 
 
 class SubmissionError(GradingError):

@@ -4,9 +4,12 @@ The tree is nbgrader's: `submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb` under th
 student can put there raises an exception; it becomes a job whose result says what is wrong.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,8 +17,11 @@ from grading.config import Config
 from grading.errors import SubmissionError
 from grading.records import Job
 
-MAX_BYTES = 100_000_000
-ENGINE = "nbclient-1"
+MAX_BYTES = 128_000_000
+"""Enough for a hundred megabytes of output that somebody forgot to clear; outputs are not read."""
+
+NAMES_SHOWN, NAME_LENGTH = 5, 80
+ENGINE = "two-processes-1"
 """The version of what runs and judges a hand-in; changing it makes every stored result stale."""
 
 
@@ -37,7 +43,8 @@ def plan(config: Config, assignment: str) -> list[Job]:
     if not submitted.is_dir():
         raise SubmissionError("there are no hand-ins", submitted, f"put them there as STUDENT/{assignment}/…")
     course = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in (source, released))
-    students = sorted(path.name for path in submitted.iterdir() if path.is_dir() and path.name[0] != ".")
+    folders = [path for path in submitted.iterdir() if path.is_dir() or path.is_symlink()]
+    students = sorted(path.name for path in folders if path.name[0] != ".")
     return [_job(config, assignment, student, submitted, source, course) for student in students]
 
 
@@ -54,37 +61,109 @@ def release_path(source: Path) -> Path:
 def find_notebook(folder: Path, assignment: str) -> Path:
     """The notebook in a student's folder: of the right name, or else the only one there is."""
     expected = folder / f"{assignment}.ipynb"
-    others = sorted(folder.glob("*.ipynb")) if folder.is_dir() else []
-    return others[0] if not expected.exists() and len(others) == 1 else expected
+    if os.path.lexists(expected):
+        return expected
+    others = [name for name in _names(folder) if name.lower().endswith(".ipynb") and name[0] != "."]
+    return folder / others[0] if len(others) == 1 else expected
 
 
 def problem_with(job: Job) -> str | None:
     """Why this file cannot be read as a hand-in, in a sentence; None when it can."""
-    folder = job.notebook.parent
+    try:
+        return _problem_with(job)
+    except OSError as error:
+        return f"The hand-in cannot be read ({error.strerror}); correct its permissions."
+    except RuntimeError:  # pathlib's word for links that lead in a circle
+        return LINK
+
+
+LINK = "The hand-in is a symbolic link; a link is not followed."
+
+
+def _problem_with(job: Job) -> str | None:
+    folder, name = job.notebook.parent, shown(job.notebook.name)
     if job.notebook.resolve() != job.notebook.absolute():
-        return "The hand-in is a symbolic link; a link is not followed."
+        return LINK
     if job.notebook.is_file():
-        if not os.access(job.notebook, os.R_OK):
-            return f"{job.notebook.name} cannot be read; correct the file's permissions."
+        if not os.access(job.notebook, os.R_OK, effective_ids=True):
+            return f"{name} cannot be read; correct the file's permissions."
         size = job.notebook.stat().st_size
-        return None if size <= MAX_BYTES else f"{job.notebook.name} has {size / 1e6:.0f} MB."
-    if job.notebook.exists():
-        return f"{job.notebook.name} is not a file."
-    others = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
-    if not others:
-        return "Nothing was handed in."
-    return f"There is no {job.notebook.name}; the folder holds {', '.join(others[:5])}."
+        too_much = f"{name} has {size / 1e6:.0f} MB, more than the {MAX_BYTES / 1e6:.0f} MB that are read."
+        return None if size <= MAX_BYTES else too_much
+    if os.path.lexists(job.notebook):
+        return f"{name} is not a file."
+    if os.path.lexists(folder) and not folder.is_dir():
+        return f"{shown(folder.name)} is not a folder with a notebook in it."
+    if others := _names(folder):
+        return f"There is no {name}; the folder holds {_listed(others)}."
+    if stray := _strays(folder.parent, job.source):
+        return f"There is no folder {shown(folder.name)}; the student's folder holds {_listed(stray)}."
+    return "Nothing was handed in."
+
+
+def shown(text: str, most: int = NAME_LENGTH) -> str:
+    """A name or a sentence for people to read: nothing in it moves the cursor or turns the line around."""
+    kept = "".join(f"\\u{ord(letter):04x}" if _is_unseemly(letter) else letter for letter in text[: most + 1])
+    return kept if len(text) <= most else f"{kept[:most]}…"
+
+
+def _is_unseemly(letter: str) -> bool:
+    """Whether it is a control character, turns the direction of writing, or is half a character."""
+    return (
+        unicodedata.category(letter) in ("Cc", "Cs")
+        or letter in "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder)) if folder.is_dir() else []
+
+
+def _strays(folder: Path, source: Path) -> list[str]:
+    """What lies in a student's folder and belongs to no assignment."""
+    assignments = set(_names(source.parents[1]))
+    return [name for name in _names(folder) if name not in assignments and name[0] != "."]
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = [shown(name) for name in names]
+    more = [f"{len(names) - NAMES_SHOWN} more"] if len(names) > NAMES_SHOWN else []
+    return ", ".join([*names[:NAMES_SHOWN], *more])
 
 
 def _job(config: Config, assignment: str, student: str, submitted: Path, source: Path, course: bytes) -> Job:
-    notebook = find_notebook(submitted / student / assignment, assignment)
-    job = Job(student, assignment, notebook, source, "", config.limits, config.check_mime)
-    problem = problem_with(job)
-    handin = problem.encode() if problem else notebook.read_bytes()
+    notebook = _found(submitted / student / assignment, assignment)
+    job = Job(student, assignment, notebook, source, "", config.limits, config.check_mime, config.warm)
     settings = json.dumps(
-        [student, assignment, notebook.name, asdict(config.limits), config.check_mime, ENGINE]
+        [
+            student,
+            assignment,
+            notebook.name,
+            asdict(config.limits),
+            asdict(config.warm),
+            config.check_mime,
+            ENGINE,
+        ]
     )
     digest = hashlib.sha256()
-    for part in (course, hashlib.sha256(handin).digest(), settings.encode()):
+    for part in (course, _digest(job), settings.encode()):
         digest.update(part)
-    return Job(student, assignment, notebook, source, digest.hexdigest(), config.limits, config.check_mime)
+    return dataclasses.replace(job, content_hash=digest.hexdigest())
+
+
+def _found(folder: Path, assignment: str) -> Path:
+    try:
+        return find_notebook(folder, assignment)
+    except OSError:  # a folder that cannot be read; `problem_with` says so
+        return folder / f"{assignment}.ipynb"
+
+
+def _digest(job: Job) -> bytes:
+    """Of the hand-in's bytes, or of the reason why there are none."""
+    if (problem := problem_with(job)) is not None:
+        return hashlib.sha256(problem.encode()).digest()
+    try:
+        with job.notebook.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        return hashlib.sha256(repr(error).encode()).digest()

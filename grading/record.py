@@ -5,34 +5,68 @@ never touched. The meaning of every field is nbgrader's own (its SaveAutoGrades)
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import gc
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import nbformat
+import nbgrader
+import sqlalchemy
+from alembic.script import ScriptDirectory
 from nbformat.notebooknode import NotebookNode
 from nbgrader import utils
 from nbgrader.api import Gradebook, MissingEntry, SubmittedNotebook
 
 from grading.building import stock
 from grading.config import Config
+from grading.lock import only_writer
+from grading.plan import shown
 from grading.records import CellResult, Result, Status
-from grading.store import Store, write_atomically
+from grading.store import remove_partial, store_of, write_atomically
+
+ID_LENGTH = 128
+"""As long as nbgrader's schema has it; SQLite does not mind, PostgreSQL does."""
+
+TIMESTAMP = "timestamp.txt"
+VERSION_TABLE = "alembic_version"
 
 
-def record(config: Config, assignment: str, results: Sequence[Result], store: Store) -> None:
-    """Write the results of one assignment; the same results twice leave everything as it is.
+@contextlib.contextmanager
+def recording(config: Config, assignment: str, *, wait: bool = False) -> Iterator[Callable[[Result], None]]:
+    """A function that writes one result; the same result twice leaves everything as it is.
 
-    The executed notebooks go to `autograded/STUDENT/ASSIGNMENT`. A hand-in on which the machine failed
-    is left as it was before.
+    The executed notebook goes to `autograded/STUDENT/ASSIGNMENT`. A hand-in on which the machine failed is
+    left as it was before. Only one run at a time writes: another one is refused, or waited for.
 
     Raises:
         BuildError: nbgrader cannot take the assignment into its gradebook.
+        GradebookBusyError: another run writes to this gradebook.
+        GradingError: there is no database at the gradebook's address.
     """
-    stock.register(config, assignment)
-    with Gradebook(config.gradebook, config.name) as gradebook:
+    store = store_of(config)
+    with only_writer(config, wait=wait):
+        store.tidy()
+        _stamp(config)
+        stock.register(config, assignment)
+        gc.freeze()  # looking through all that was imported, again and again, costs more than recording
+        with _opened(config) as gradebook:
+
+            def write(result: Result) -> None:
+                if result.status is not Status.INFRASTRUCTURE_ERROR:
+                    _record_one(gradebook, config, result, store.notebook_path(result))
+                    gradebook.db.expunge_all()  # what is written need not be remembered
+
+            yield write
+
+
+def record(config: Config, assignment: str, results: Iterable[Result]) -> None:
+    """Write the results of one assignment."""
+    with recording(config, assignment) as write:
         for result in results:
-            if result.status is not Status.INFRASTRUCTURE_ERROR:
-                _record_one(gradebook, config, result, store.notebook_path(result))
+            write(result)
 
 
 def scores_by_hand(config: Config, assignment: str) -> dict[str, dict[str, float]]:
@@ -54,20 +88,30 @@ def scores_by_hand(config: Config, assignment: str) -> dict[str, dict[str, float
 
 def autograded_path(config: Config, student: str, assignment: str) -> Path:
     """Where nbgrader looks for the graded notebook."""
-    return config.tree / "autograded" / student / assignment / f"{assignment}.ipynb"
+    return config.tree / "autograded" / student_id(student) / assignment / f"{assignment}.ipynb"
+
+
+def student_id(name: str) -> str:
+    """What a student is called in the gradebook: the name of the folder, as far as a database can hold it."""
+    if shown(name, ID_LENGTH) == name:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    return f"{shown(name, 100)[:100]}-{digest}"
 
 
 def _record_one(gradebook: Gradebook, config: Config, result: Result, executed: Path) -> None:
+    student = student_id(result.student)
     target = autograded_path(config, result.student, result.assignment)
     text = executed.read_text(encoding="utf-8") if executed.is_file() else None
     unchanged = target.is_file() and target.read_text(encoding="utf-8") == text
-    answers = {} if text is None else _answer_cells(nbformat.reads(text, as_version=4))
-    stamp = config.tree / "submitted" / result.student / result.assignment / "timestamp.txt"
+    answers = {} if text is None else _answer_cells(text)
+    stamp = config.tree / "submitted" / result.student / result.assignment / TIMESTAMP
+    handed_in = _timestamp(stamp)
     with _transaction(gradebook):
-        gradebook.update_or_create_student(result.student)
-        fields = {"timestamp": text_of} if (text_of := _timestamp(stamp)) else {}
-        gradebook.update_or_create_submission(result.assignment, result.student, **fields)
-        notebook = gradebook.find_submission_notebook(result.assignment, result.assignment, result.student)
+        gradebook.update_or_create_student(student)
+        fields = {"timestamp": handed_in} if handed_in else {}
+        submission = gradebook.update_or_create_submission(result.assignment, student, **fields)
+        notebook = next(notebook for notebook in submission.notebooks if notebook.name == result.assignment)
         _set_grades(notebook, {cell.grade_id: cell for cell in result.cells}, review=not unchanged)
         for comment in notebook.comments:
             cell = answers.get(comment.name)
@@ -76,9 +120,10 @@ def _record_one(gradebook: Gradebook, config: Config, result: Result, executed: 
     if text is None:
         target.unlink(missing_ok=True)
     elif not unchanged:
+        remove_partial(target.parent)
         write_atomically(target, text)
-        if stamp.is_file():
-            write_atomically(target.parent / stamp.name, stamp.read_text(encoding="utf-8"))
+        if handed_in:
+            write_atomically(target.parent / TIMESTAMP, handed_in)
 
 
 def _set_grades(notebook: SubmittedNotebook, cells: Mapping[str, CellResult], *, review: bool) -> None:
@@ -101,18 +146,58 @@ def _auto_score(cell: CellResult | None) -> float | None:
     return None if waits else cell.score
 
 
-def _answer_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
-    return {cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if utils.is_solution(cell)}
+def _answer_cells(text: str) -> dict[str, NotebookNode]:
+    """The answer cells of a notebook that we wrote, by grade_id."""
+    cells = [cell for cell in nbformat.v4.reads(text).cells if "nbgrader" in cell.metadata]
+    return {cell.metadata.nbgrader.grade_id: cell for cell in cells if utils.is_solution(cell)}
 
 
 def _timestamp(path: Path) -> str | None:
-    """The time in nbgrader's timestamp file, None where there is none or it cannot be read."""
+    """The time in nbgrader's timestamp file; None where there is none or it cannot be read.
+
+    Whoever hands in may put anything there: a link is not followed, a pipe is not waited for.
+    """
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
+            text = file.read(200).decode("utf-8").strip()
         utils.parse_utc(text)
     except (OSError, ValueError, OverflowError):
         return None
     return text
+
+
+def _stamp(config: Config) -> None:
+    """Put the version of nbgrader's schema into a gradebook that has none.
+
+    nbgrader does that behind all else when it makes a gradebook: ended in between, it never would.
+    """
+    engine = sqlalchemy.create_engine(config.gradebook, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        if VERSION_TABLE not in sqlalchemy.inspect(connection).get_table_names():
+            connection.execute(
+                sqlalchemy.text(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL)")
+            )
+        if not connection.scalar(sqlalchemy.text(f"SELECT count(*) FROM {VERSION_TABLE}")):
+            scripts = ScriptDirectory(str(Path(nbgrader.__file__).with_name("alembic")))
+            version = {"version": scripts.get_current_head()}
+            connection.execute(sqlalchemy.text(f"INSERT INTO {VERSION_TABLE} VALUES (:version)"), version)
+
+
+@contextlib.contextmanager
+def _opened(config: Config) -> Iterator[Gradebook]:
+    """The gradebook, for many small transactions.
+
+    SQLite makes and removes a file in each; cutting that to nothing instead is as safe and half as long.
+    """
+    with Gradebook(config.gradebook, config.name) as gradebook:
+        sqlite = gradebook.engine.dialect.name == "sqlite"
+        if sqlite:
+            gradebook.db.execute(sqlalchemy.text("PRAGMA journal_mode = TRUNCATE"))
+        yield gradebook
+        if sqlite:
+            gradebook.db.execute(sqlalchemy.text("PRAGMA journal_mode = DELETE"))
 
 
 @contextlib.contextmanager

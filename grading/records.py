@@ -36,11 +36,29 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one hand-in may use: seconds a cell, seconds in all, mebibytes of memory."""
+    """What one hand-in may use: seconds a cell and in all, mebibytes of memory and of disk, processes."""
 
     cell_seconds: float = 60.0
     job_seconds: float = 600.0
     memory_mb: int = 8192
+    scratch_mb: int = 256
+    processes: int = 64
+
+
+@dataclass(frozen=True)
+class Warmth:
+    """What hand-ins find imported, and how they are shut in.
+
+    preload: modules that are imported once. readable: files and folders of the course that its notebooks
+    read. contexts: functions such as "coursekit.check.forbid" whose contexts a test enters here and that
+    must hold where the student's code runs. sandbox: "full", or "limits" for a machine that cannot give
+    more.
+    """
+
+    preload: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
+    contexts: tuple[str, ...] = ()
+    sandbox: str = "full"
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,7 @@ class Job:
     notebook: the student's file. source: the course's own, hidden tests included.
     content_hash: of the hand-in and of everything else that decides the result.
     check_mime: the MIME type under which public checks leave their result in a cell's outputs.
+    warm: what the process imports that the hand-in's processes are forked from, and what they may do.
     """
 
     student: str
@@ -59,6 +78,7 @@ class Job:
     content_hash: str
     limits: Limits = field(default_factory=Limits)
     check_mime: str = ""
+    warm: "Warmth" = field(default_factory=lambda: Warmth())
 
 
 @dataclass(frozen=True)
@@ -149,7 +169,10 @@ def _plain(value: Any) -> Any:
 
 def _read_job(fields: dict[str, Any]) -> Job:
     paths = {name: Path(fields[name]) for name in ("notebook", "source")}
-    return Job(**{**fields, **paths, "limits": Limits(**fields["limits"])})
+    given = fields["warm"]
+    lists = {name: tuple(given[name]) for name in ("preload", "readable", "contexts")}
+    warm = Warmth(**{**given, **lists})
+    return Job(**{**fields, **paths, "limits": Limits(**fields["limits"]), "warm": warm})
 
 
 def _read_cell(fields: dict[str, Any]) -> CellResult:

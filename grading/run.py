@@ -1,78 +1,96 @@
 """`grading run`: hand-ins in, results out.
 
-`run` is the border: a job goes in, a result comes out, and nothing that calls it knows how the hand-in was
-run. Behind it stands `grading.engine`, which starts a fresh kernel for each hand-in.
+plan makes the jobs, schedule runs them, store keeps what comes out, record puts it into the gradebook: one
+writer, as the results come. Killed at any moment, the next run goes on where this one was.
 """
 
 import argparse
 import dataclasses
+import json
 import os
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 
-from tqdm import tqdm
-
-from grading.config import load_config
-from grading.engine import grade
-from grading.execute import stop_all
-from grading.plan import plan
+from grading import engine
+from grading.config import SANDBOXES, Config, load_config
+from grading.plan import plan, shown
 from grading.records import Job, Result, Status, to_json
+from grading.schedule import Outcome, Runner, run_jobs
 from grading.store import Store, store_of
 
 
-def run(job: Job, store: Store | None = None, *, force: bool = False) -> Result:
-    """Grade one hand-in. Whatever the hand-in is, the answer is a result and never an exception.
-
-    store: where a result of the same content is looked up and the new one is kept, with the executed
-    notebook; force: run even when it is there. A failure of the machine is never kept.
-    """
-    if store is not None and not force and (known := store.load(job)) is not None:
-        return known
-    started = time.monotonic()
-    result, notebook = grade(job)
-    result = dataclasses.replace(
-        result, seconds=round(time.monotonic() - started, 3), content_hash=job.content_hash
-    )
-    if store is not None and result.status is not Status.INFRASTRUCTURE_ERROR:
-        store.save(result, notebook)
-    return result
-
-
-def run_all(
+def results(
     jobs: Sequence[Job],
     store: Store,
     *,
-    workers: int,
+    workers: int = 1,
+    scheduler: str | None = None,
     force: bool = False,
     quiet: bool = False,
-    runner: Callable[..., Result] = run,
-) -> list[Result]:
-    """Run the jobs, so many at a time, and give the results in the jobs' order.
+    runner: Runner | None = None,
+) -> Iterator[Result]:
+    """The result of every job, those of the store first; a new one is stored before it is given.
 
-    The kernels are processes; the threads here only wait for them. Interrupting kills the kernels and
-    keeps what is done.
+    force: run also what was run before. A failure of the machine is never stored.
     """
-    results: dict[int, Result] = {}
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        waiting = {pool.submit(runner, job, store, force=force): index for index, job in enumerate(jobs)}
-        try:
-            bar = tqdm(as_completed(waiting), total=len(jobs), unit="hand-in", disable=quiet, delay=1)
-            for done in bar:
-                results[waiting[done]] = done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            stop_all()
-            raise
-    return [results[index] for index in range(len(jobs))]
+    todo = []
+    for job in jobs:
+        known = None if force else store.load(job)
+        if known is not None:
+            yield known
+        else:
+            todo.append(job)
+
+    def keep(outcome: Outcome) -> Outcome:
+        result, notebook = outcome
+        if result.status is not Status.INFRASTRUCTURE_ERROR:
+            store.save(result, notebook)
+        return result, None
+
+    outcomes = run_jobs(
+        todo, runner or engine.run, workers=workers, scheduler=scheduler, quiet=quiet, keep=keep
+    )
+    yield from (result for result, _ in outcomes)
+
+
+EXAMPLES = """examples:
+  grading run 01_convolution                    a hand-in at a time on each core
+  grading run 01_convolution --jobs 1 --json    one after another, a line of JSON each
+  grading run 01_convolution --wait             behind the run that is under way
+
+on several machines that share this folder:
+  dask scheduler                                prints its address
+  dask worker tcp://host:8786 --nthreads 1      on each machine; --nworkers for more
+  grading run 01_convolution --scheduler tcp://host:8786
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `grading run`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
     parser.add_argument("assignment", help="its name, e.g. 01_convolution")
     parser.add_argument(
-        "--jobs", type=positive, default=os.cpu_count() or 1, metavar="N", help="hand-ins at a time"
+        "--jobs",
+        type=positive,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="hand-ins at a time (default: one a core, here %(default)s)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="let the workers of this Dask scheduler do it; they must see the same files",
+    )
+    parser.add_argument(
+        "--sandbox",
+        choices=SANDBOXES,
+        help="limits: without namespaces and Landlock, for a machine that has none; every result says so",
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="where another run writes to the gradebook, wait for its end instead of giving up",
     )
     parser.add_argument("--force", action="store_true", help="run also what was run before")
     parser.add_argument("--json", action="store_true", help="print one result a line as JSON")
@@ -80,16 +98,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run and record an assignment; 0, or 1 when the machine failed on some hand-ins."""
-    from grading.record import record  # the gradebook's library is slow to import
+    from grading.record import recording  # the gradebook's library is slow to import
 
     config = load_config(args.config)
-    store = store_of(config)
-    results = run_all(
-        plan(config, args.assignment), store, workers=args.jobs, force=args.force, quiet=args.json
+    if args.sandbox:
+        config = dataclasses.replace(config, warm=dataclasses.replace(config.warm, sandbox=args.sandbox))
+    summary = Summary()
+    jobs = plan(config, args.assignment)
+    with recording(config, args.assignment, wait=args.wait) as record:
+        for result in grade(config, jobs, args):
+            record(result)
+            summary.add(result)
+            if args.json:
+                print(json.dumps(json.loads(to_json(result))), flush=True)  # in ASCII, for any terminal
+    if not args.json:
+        print("\n".join(summary.lines(args.assignment)))
+    return int(summary.counts[Status.INFRASTRUCTURE_ERROR] > 0)
+
+
+def grade(config: Config, jobs: Sequence[Job], args: argparse.Namespace) -> Iterator[Result]:
+    """The results of these jobs, as the command's arguments have it."""
+    return results(
+        jobs,
+        store_of(config),
+        workers=args.jobs,
+        scheduler=args.scheduler,
+        force=args.force,
+        quiet=args.json,
     )
-    record(config, args.assignment, results, store)
-    print("\n".join(map(to_json, results)) if args.json else "\n".join(_summary(args.assignment, results)))
-    return int(any(result.status is Status.INFRASTRUCTURE_ERROR for result in results))
 
 
 def positive(text: str) -> int:
@@ -99,10 +135,23 @@ def positive(text: str) -> int:
     return number
 
 
-def _summary(assignment: str, results: Sequence[Result]) -> Iterator[str]:
-    counts = Counter(str(result.status) for result in results)
-    found = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()))
-    yield f"{len(results)} hand-ins: {found}"
-    people = [result for result in results if result.needs_human]
-    yield from (f"  look at {result.student}: {result.needs_human}" for result in people)
-    yield f"next: grading report {assignment}, grading export {assignment}, grading feedback {assignment}"
+@dataclasses.dataclass
+class Summary:
+    """What a run came to: how many of each status, and who asks for a person."""
+
+    counts: Counter[Status] = dataclasses.field(default_factory=Counter)
+    people: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """One more result."""
+        self.counts[result.status] += 1
+        if result.needs_human:
+            self.people.append(f"  look at {shown(result.student)}: {shown(result.needs_human, 500)}")
+
+    def lines(self, assignment: str) -> Iterator[str]:
+        """The summary as lines of text."""
+        counts = sorted((str(status), count) for status, count in self.counts.items())
+        found = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts)
+        yield f"{self.counts.total()} hand-ins: {found}"
+        yield from self.people
+        yield f"next: grading report {assignment}, grading export {assignment}, grading feedback {assignment}"

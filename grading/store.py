@@ -11,6 +11,8 @@ from grading.config import Config
 from grading.errors import RecordError
 from grading.records import Job, Result, from_json, to_json
 
+PARTIAL = ".partial"
+
 
 @dataclass(frozen=True)
 class Store:
@@ -34,6 +36,10 @@ class Store:
             write_atomically(self.notebook_path(result), nbformat.writes(notebook))
         write_atomically(self.folder / f"{result.content_hash}.json", to_json(result) + "\n")
 
+    def tidy(self) -> None:
+        """Remove what a killed run was in the middle of writing; only when no other run can be."""
+        remove_partial(self.folder)
+
     def notebook_path(self, result: Result) -> Path:
         """Where the executed notebook of this result is, if anything was executed."""
         return self.folder / f"{result.content_hash}.ipynb"
@@ -47,6 +53,12 @@ def store_of(config: Config) -> Store:
 def write_atomically(path: Path, text: str) -> None:
     """Write the whole file or nothing, also when the process is killed in between."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     partial.replace(path)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what `write_atomically` had not finished in this folder when its process was killed."""
+    for path in folder.glob(f".*{PARTIAL}"):
+        path.unlink(missing_ok=True)

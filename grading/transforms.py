@@ -34,6 +34,11 @@ class Course:
     released: NotebookNode
 
 
+MAX_CELLS = 5_000
+MAX_TEXT = 10_000_000
+ATTACHMENTS = ("image/png", "image/jpeg", "image/gif", "image/webp")
+MAX_ATTACHMENTS = 20_000_000
+
 Step = Callable[[NotebookNode, Course], tuple[NotebookNode, list[Note]]]
 
 
@@ -47,20 +52,25 @@ def parse(data: bytes) -> NotebookNode:
         raise SubmissionError("The file is empty.")
     try:
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        raw = json.loads(text)
+        raw = json.loads(text, parse_int=_parse_int)
     except (UnicodeDecodeError, ValueError, RecursionError):
         raise SubmissionError("The file is not a notebook: it does not hold JSON.") from None
-    if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
+    if not isinstance(raw, dict) or type(raw.get("nbformat")) is not int:
         raise SubmissionError("The file is not a notebook: it is JSON of another kind.")
     if raw["nbformat"] > 4:
-        raise SubmissionError(f"The notebook has format {raw['nbformat']}; save it as format 4.")
+        raise SubmissionError(f"The notebook has format {raw['nbformat']:.3g}; save it as format 4.")
     try:
-        upgraded = nbformat.convert(nbformat.reader.reads(text), 4)
-        cells = [_clean(cell) for cell in upgraded["cells"]]
-        metadata = {"kernelspec": upgraded.get("metadata", {}).get("kernelspec", {})}
+        cells = [_clean(cell) for cell in _cells(raw)]
     except Exception as error:  # a damaged notebook may fail anywhere inside the upgrade
-        raise SubmissionError(f"The notebook is damaged ({type(error).__name__}: {error}).") from None
-    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+        says = _short(f"{type(error).__name__}: {error}", 200)
+        raise SubmissionError(f"The notebook is damaged ({says}).") from None
+    if len(cells) > MAX_CELLS:
+        raise SubmissionError(f"The notebook has {len(cells)} cells; at most {MAX_CELLS} are run.")
+    if (size := sum(len(cell.source) for cell in cells)) > MAX_TEXT:
+        raise SubmissionError(f"The cells hold {size / 1e6:.0f} MB of text; at most {MAX_TEXT / 1e6:.0f}.")
+    notebook = nbformat.v4.new_notebook(metadata={"language": _language(raw)})
+    notebook.cells = cells
+    return notebook
 
 
 def reconcile(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
@@ -75,30 +85,33 @@ def reconcile(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, lis
 def unknown_ids(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
     """A cell whose id the course does not know becomes an ordinary cell."""
     known = _by_id(course.source)
-    cells, notes = [], []
+    cells, unknown = [], []
     for cell in notebook.cells:
         name = _id(cell)
         if name is not None and name not in known:
-            notes.append(Note(f"The course has no cell {name!r}; it was run as an ordinary cell."))
+            unknown.append(repr(_short(name)))
             cell = _ordinary(cell)
         cells.append(cell)
-    return _rebuilt(notebook, cells), notes
+    many = len(unknown) > 1
+    says = f"The course has no cell{'s' if many else ''} {_listed(unknown)}"
+    note = Note(f"{says}; {'they were run as ordinary cells' if many else 'it was run as an ordinary cell'}.")
+    return _rebuilt(notebook, cells), [note] if unknown else []
 
 
 def duplicates(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
     """Of several cells with one id the first keeps it; the others stay as ordinary cells."""
     seen: set[str] = set()
     cells: list[NotebookNode] = []
-    notes = []
+    notes: dict[str, Note] = {}
     for cell in notebook.cells:
         name = _id(cell)
-        if name in seen:
-            notes.append(Note(f"The cell {name!r} was there more than once; the first one counts.", name))
+        if name is not None and name in seen:
+            notes[name] = Note(f"The cell {name!r} was there more than once; the first one counts.", name)
             cell = _ordinary(cell)
         elif name is not None:
             seen.add(name)
         cells.append(cell)
-    return _rebuilt(notebook, cells), notes
+    return _rebuilt(notebook, cells), list(notes.values())
 
 
 def edits(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
@@ -113,7 +126,7 @@ def edits(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[No
         if utils.is_locked(original) and not _same_text(cell.source, original.source):
             text.append(name)
         if has.get("points", had.get("points")) != had.get("points"):
-            points.append(f"{name} from {had.get('points')} to {has.get('points')}")
+            points.append(f"{name} from {had.get('points')} to {_short(str(has.get('points')))}")
         if any(has.get(flag) != had.get(flag) for flag in ("grade", "solution", "locked")):
             marks.append(name)
         if cell.cell_type != original.cell_type:
@@ -170,6 +183,8 @@ def original_cells(notebook: NotebookNode, course: Course) -> tuple[NotebookNode
             checked = original
             if not utils.is_locked(original):
                 original.source = cell.source
+                if original.cell_type == "markdown" and "attachments" in cell:
+                    original.attachments = cell.attachments
                 # The checksum of the released text: by it nbgrader knows that nothing was answered.
                 checked = released.get(name, original)
             original.metadata.nbgrader.checksum = utils.compute_checksum(checked)
@@ -179,21 +194,33 @@ def original_cells(notebook: NotebookNode, course: Course) -> tuple[NotebookNode
 
 
 def original_parameters(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
-    """The cell of run parameters says what the course says, so that everybody gets the same budget."""
-    originals = [cell for cell in course.source.cells if _is_parameters(cell)]
+    """The cell of run parameters says what the course says, so that everybody gets the same budget.
+
+    One that was deleted comes back behind the course's cell that it followed: tests read it, too.
+    """
+    missing = [number for number, cell in enumerate(course.source.cells) if _is_parameters(cell)]
     cells = []
     for cell in notebook.cells:
         if _is_parameters(cell) and _id(cell) is None:
-            cell = _copy(originals.pop(0)) if originals else _ordinary(cell)
+            cell = course.source.cells[missing.pop(0)] if missing else _ordinary(cell)
         cells.append(cell)
-    return _rebuilt(notebook, cells), []
+    for number in reversed(missing):
+        names = [name for cell in course.source.cells[:number] if (name := _id(cell)) is not None]
+        places = [place for place, cell in enumerate(cells, 1) if names and _id(cell) == names[-1]]
+        cells.insert(places[0] if places else 0, course.source.cells[number])
+    notes = [Note("The cell of run parameters was missing; it was put back.")] if missing else []
+    return _rebuilt(notebook, cells), notes
 
 
 def original_kernel(notebook: NotebookNode, course: Course) -> tuple[NotebookNode, list[Note]]:
     """The notebook runs in the course's kernel, whatever the student's was called."""
     new = _rebuilt(notebook, notebook.cells)
     new.metadata = nbformat.from_dict({"kernelspec": course.source.metadata.get("kernelspec", {})})
-    return new, []
+    said, ours = notebook.metadata.get("language"), course.source.metadata.get("kernelspec", {})
+    language = ours.get("language", "python")
+    if not said or said.lower().startswith(language.lower()):
+        return new, []
+    return new, [Note(f"The notebook says that its language is {said!r}; it was run as {language}.")]
 
 
 RECONCILE: tuple[Step, ...] = (
@@ -231,18 +258,83 @@ def unanswered(cell: NotebookNode, course: Course) -> bool:
     return original is not None and _same_text(cell.source, original.source)
 
 
+def _cells(raw: dict[str, Any]) -> list[Any]:
+    """The cells of a notebook of any format; of the present one, also where its schema is broken."""
+    if raw["nbformat"] < 4:
+        _drop_outputs(raw)
+        raw = nbformat.convert(nbformat.versions[raw["nbformat"]].to_notebook_json(raw), 4)
+    cells = raw["cells"]
+    if not isinstance(cells, list):
+        raise TypeError("its cells are no list")
+    return cells
+
+
+def _drop_outputs(raw: dict[str, Any]) -> None:
+    """Outputs of old formats are not worth upgrading."""
+    sheets = raw.get("worksheets", [raw])
+    for sheet in sheets if isinstance(sheets, list) else []:
+        for cell in sheet.get("cells", []):
+            if "outputs" in cell:
+                cell["outputs"] = []
+
+
 def _clean(cell: dict[str, Any]) -> NotebookNode:
     make = {"markdown": nbformat.v4.new_markdown_cell, "raw": nbformat.v4.new_raw_cell}
-    source = cell.get("source", "")
-    source = "".join(source) if isinstance(source, list) else str(source)
-    new = make.get(str(cell.get("cell_type")), nbformat.v4.new_code_cell)(source)
-    metadata = cell.get("metadata", {})
-    marks = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    if not isinstance(cell, dict):
+        raise TypeError("a cell is no object")
+    new = make.get(str(cell.get("cell_type")), nbformat.v4.new_code_cell)(_text(cell.get("source")))
+    metadata = cell.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    marks, tags = metadata.get("nbgrader"), metadata.get("tags")
     if isinstance(marks, dict) and isinstance(marks.get("grade_id"), str):
-        new.metadata.nbgrader = nbformat.from_dict(dict(marks))
-    if isinstance(metadata, dict) and "parameters" in (metadata.get("tags") or ()):
+        new.metadata.nbgrader = NotebookNode(
+            {name: value for name, value in marks.items() if isinstance(value, str | int | float | None)}
+        )
+    if isinstance(tags, list) and "parameters" in tags:
         new.metadata.tags = ["parameters"]
+    if new.cell_type == "markdown" and (attachments := _attachments(cell.get("attachments"))):
+        new.attachments = nbformat.from_dict(attachments)
     return new
+
+
+def _text(source: Any) -> str:
+    """A cell's source, lines joined; half characters, which no file can hold, are replaced."""
+    if isinstance(source, list):
+        source = "".join(line for line in source if isinstance(line, str))
+    text = source if isinstance(source, str) else ""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _attachments(found: Any) -> dict[str, dict[str, str]]:
+    """Pictures that were pasted into a text cell: what the person who grades it has to see."""
+    kept: dict[str, dict[str, str]] = {}
+    left = MAX_ATTACHMENTS
+    for name, bundle in found.items() if isinstance(found, dict) else ():
+        for mime, data in bundle.items() if isinstance(bundle, dict) else ():
+            if mime in ATTACHMENTS and isinstance(data, str) and len(data) <= left and _text(name) == name:
+                left -= len(data)
+                kept.setdefault(name, {})[mime] = data
+    return kept
+
+
+def _language(raw: dict[str, Any]) -> str:
+    """The language that the notebook names, empty where it names none."""
+    metadata = raw.get("metadata")
+    for key, name in (("language_info", "name"), ("kernelspec", "language")):
+        part = metadata.get(key) if isinstance(metadata, dict) else None
+        language = part.get(name) if isinstance(part, dict) else None
+        if isinstance(language, str):
+            return _short(language)
+    return ""
+
+
+def _parse_int(digits: str) -> int:
+    """As Python has it, but for numbers with more digits than it agrees to read."""
+    return int(digits[:300])
+
+
+def _short(text: str, most: int = 80) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _id(cell: NotebookNode) -> str | None:
@@ -273,7 +365,7 @@ def _segments(notebook: NotebookNode) -> tuple[list[NotebookNode], dict[str, lis
 
 
 def _ordinary(cell: NotebookNode) -> NotebookNode:
-    new = _copy(cell)
+    new = NotebookNode(cell)
     new.metadata = NotebookNode()
     return new
 
@@ -283,10 +375,13 @@ def _copy(cell: NotebookNode) -> NotebookNode:
 
 
 def _rebuilt(notebook: NotebookNode, cells: Iterable[NotebookNode]) -> NotebookNode:
-    """A new notebook of these cells, code cells without outputs, with ids counted through."""
+    """A new notebook of these cells, code cells without outputs, with ids counted through.
+
+    The cells are new, what stands in them is shared with the old ones: no step writes into it.
+    """
     new = nbformat.v4.new_notebook(metadata=_copy(notebook.metadata))
     for number, cell in enumerate(cells):
-        cell = _copy(cell)
+        cell = NotebookNode(cell)
         cell.id = f"cell-{number}"
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None

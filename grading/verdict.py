@@ -12,8 +12,8 @@ from typing import Any
 from nbformat.notebooknode import NotebookNode
 from nbgrader import utils
 
-from grading.execute import CellRun, Run
 from grading.records import CellResult, Status
+from grading.supervise import CellRun, Run
 from grading.transforms import Course, Note, unanswered
 
 SAYS_LENGTH = 300
@@ -34,7 +34,7 @@ def judge(notebook: NotebookNode, run: Run, course: Course, notes: Sequence[Note
         if utils.is_solution(cell) or cell.cell_type != "code":
             results.append(_by_hand(name, points, unanswered(cell, course) or name in gone))
             continue
-        result = judge_test(name, points, run.cells.get(index), run, index)
+        result = judge_test(name, points, run.cells.get(index), run)
         answer = exercise_of(name, answers)
         if answer in gone and answer != name and result.status in (Status.FAILED, Status.ERROR):
             says = f"The answer cell {answer!r} was missing. {result.says}"
@@ -43,20 +43,20 @@ def judge(notebook: NotebookNode, run: Run, course: Course, notes: Sequence[Note
     return tuple(results)
 
 
-def judge_test(grade_id: str, points: float, cell: CellRun | None, run: Run, index: int = -1) -> CellResult:
+def judge_test(grade_id: str, points: float, cell: CellRun | None, run: Run) -> CellResult:
     """The verdict on one test cell: `cell` is how it ran, None when it was not started."""
     if cell is None:
         says = run.says or "The cell was not run."
         return CellResult(grade_id, Status.NOT_REACHED, 0.0, points, says)
     seconds = round(cell.seconds, 3)
     if not cell.ended:
-        status = run.stopped if run.stopped is not None and index == run.stopped_at else Status.NOT_REACHED
-        return CellResult(grade_id, status, 0.0, points, run.says, seconds)
+        status = cell.status or Status.NOT_REACHED
+        return CellResult(grade_id, status, 0.0, points, cell.says or run.says, seconds)
     if cell.error is not None:
         return CellResult(grade_id, _error_status(cell.error), 0.0, points, _error_says(cell.error), seconds)
     score = _earned(cell.value, points)
     if score is None:
-        says = f"The test gave {_short(cell.value or '')}, which is no number of points from 0 to {points:g}."
+        says = f"The test gave {cell.value:g}, which is no number of points from 0 to {points:g}."
         return CellResult(grade_id, Status.ERROR, 0.0, points, says, seconds)
     if score == points:
         return CellResult(grade_id, Status.PASSED, points, points, "", seconds)
@@ -71,6 +71,8 @@ def overall(cells: Iterable[CellResult], run: Run, notes: Iterable[Note]) -> Sta
         return Status.TAMPERED
     if run.stopped is not None:
         return run.stopped
+    if run.broken and run.broken[0].status is not None:
+        return run.broken[0].status
     score, points = sum(cell.score for cell in tests), sum(cell.max_score for cell in tests)
     if score == points:
         return Status.PASSED
@@ -83,6 +85,7 @@ def reasons(
     """Why a person has to look at this hand-in; empty for most."""
     found = [note.says for note in notes if note.tampered]
     gone = {note.grade_id for note in notes if note.missing}
+    found += [cell.says for cell in run.broken]
     if run.stopped is not None:
         found.append(run.says)
     answered = False
@@ -95,8 +98,6 @@ def reasons(
         done = run.cells.get(index)
         if done is None or not utils.is_locked(cell):
             continue
-        if done.values > 1:
-            found.append(f"The cell {name!r} gave {done.values} values where it can give one.")
         if done.error and not answered:  # no answer ran before it that had to be right
             found.append(f"The course's own cell {name!r} failed ({_error_says(done.error)}).")
     found += [
@@ -150,13 +151,11 @@ def _by_hand(name: str, points: float, blank: bool) -> CellResult:
     return CellResult(name, Status.PASSED, 0.0, points, "To be graded by hand.", manual=True)
 
 
-def _earned(value: str | None, points: float) -> float | None:
+def _earned(value: float | None, points: float) -> float | None:
     """Points for this value of the last expression; None when it is a number no test may give."""
-    try:
-        score = float(value) if value is not None else points
-    except ValueError:
-        return points  # any other value: the cell ran to its end
-    return score if math.isfinite(score) and 0 <= score <= points else None
+    if value is None or isinstance(value, bool):
+        return points  # no number: the cell ran to its end
+    return float(value) if math.isfinite(value) and 0 <= value <= points else None
 
 
 def _error_status(error: tuple[str, str]) -> Status:

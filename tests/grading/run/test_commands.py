@@ -1,12 +1,15 @@
 """Do the commands say what they did, and fail with a sentence?"""
 
+import contextlib
 import json
+import threading
 
 import pytest
 
-from grading import cli, engine
+from grading import cli, engine, lock
 from grading.errors import InfrastructureError
-from grading.execute import CellRun, Run
+from grading.lock import only_writer
+from grading.supervise import CellRun, Run
 
 A = "01_numbers"
 
@@ -25,7 +28,7 @@ def grading(made_up, monkeypatch, capsys):
     return call
 
 
-def everything_passes(notebook, limits, handin=None):
+def everything_passes(notebook, tasks, job):
     return Run({index: CellRun(ended=True) for index, _ in enumerate(notebook.cells)})
 
 
@@ -67,6 +70,40 @@ def test_a_failure_of_the_machine_makes_the_command_fail(made_up, grading, monke
     status, said, _ = grading("run", A)
     assert status == 1
     assert "no sockets left" in said
+
+
+def test_a_second_run_is_refused_or_waits_for_the_first(made_up, grading, monkeypatch):
+    made_up.hand_in("a", made_up.solved())
+    waiting = threading.Event()
+    with contextlib.ExitStack() as first:
+        first.enter_context(only_writer(made_up.config))
+        status, _, complained = grading("run", A)
+        assert (status, "another run (process" in complained) == (2, True)
+        assert "use --wait" in complained
+
+        def end_the_first(holder, where, wait):
+            waiting.set()
+            first.close()
+
+        monkeypatch.setattr(lock, "_busy", end_the_first)
+        status, said, _ = grading("run", A, "--wait")
+    assert waiting.is_set()
+    assert (status, "1 hand-ins: 1 passed" in said) == (0, True)
+
+
+def test_a_name_that_would_move_the_cursor_is_shown_and_not_obeyed(made_up, grading):
+    made_up.hand_in("\x1b[2J\u202ecod.exe", b"no notebook")
+    _, said, _ = grading("run", A)
+    assert "look at \\u001b[2J\\u202ecod.exe: The file is not a notebook" in said
+
+
+def test_help_describes_every_option_and_gives_examples(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    said = capsys.readouterr().out
+    for option in ("--jobs", "--scheduler", "--sandbox", "--wait", "--force", "--json"):
+        assert said.count(option) >= 2, f"{option} has no help"
+    assert "grading run 01_convolution --scheduler tcp://host:8786" in said
 
 
 def test_what_was_not_graded_yet_is_named(made_up, grading):

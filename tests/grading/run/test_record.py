@@ -10,13 +10,13 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from grading import engine
-from grading.execute import CellRun, Run
 from grading.feedback import generate_feedback
 from grading.plan import plan
 from grading.record import autograded_path, record, scores_by_hand
 from grading.records import Status
-from grading.run import run_all
+from grading.run import results
 from grading.store import store_of
+from grading.supervise import CellRun, Run
 
 A = "01_numbers"
 
@@ -25,7 +25,7 @@ A = "01_numbers"
 def grade_class(made_up, monkeypatch):
     """Grades and records what is handed in; a test cell fails where the answer says `wrong`."""
 
-    def execute(notebook, limits, handin=None):
+    def execute(notebook, tasks, job):
         run, wrong = Run(), False
         for index, cell in enumerate(notebook.cells):
             name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
@@ -38,9 +38,9 @@ def grade_class(made_up, monkeypatch):
 
     def grade():
         store = store_of(made_up.config)
-        results = run_all(plan(made_up.config, A), store, workers=1, quiet=True)
-        record(made_up.config, A, results, store)
-        return {result.student: result for result in results}
+        found = list(results(plan(made_up.config, A), store, quiet=True))
+        record(made_up.config, A, found)
+        return {result.student: result for result in found}
 
     return grade
 
@@ -172,8 +172,8 @@ def test_the_graded_notebook_stands_where_nbgrader_looks_and_its_feedback_shows_
 def test_feedback_says_what_a_test_said_and_shows_no_hidden_test(made_up, grade_class, monkeypatch):
     execute = engine.execute
 
-    def execute_with_traceback(notebook, limits, handin=None):
-        outcome = execute(notebook, limits, handin)
+    def execute_with_traceback(notebook, tasks, job):
+        outcome = execute(notebook, tasks, job)
         cell = next(cell for cell in notebook.cells if "isclose" in cell.source)
         lines = ["----> 3 assert math.isclose(root(2), math.sqrt(2))"]
         cell.outputs = [

@@ -202,6 +202,45 @@ def test_everybody_gets_the_budget_and_the_kernel_of_the_course(solved, course):
     assert notebook.metadata.kernelspec.name == "python3"
 
 
+def test_the_cell_of_parameters_comes_back_behind_the_cell_it_followed(solved, course):
+    solved.cells = [cell for cell in solved.cells if "budget" not in cell.source]
+    notebook, notes = reconcile(solved, course)
+    places = {name: place for place, cell in enumerate(notebook.cells) if (name := id_of(cell))}
+    assert [place for place, cell in enumerate(notebook.cells) if "budget" in cell.source] == [
+        places["setup"] + 1
+    ]
+    assert ["parameters was missing" in note.says for note in notes] == [True]
+
+
+def test_a_notebook_in_another_language_is_noted_and_one_in_python_is_not(solved, course):
+    for language, noted in (("R", ["its language is 'R'"]), ("python", []), ("Python 3", []), ("", [])):
+        solved.metadata.language_info = {"name": language}
+        _, notes = reconcile(parse(bytes_of(solved)), course)
+        assert [words for note, words in zip(notes, noted, strict=True) if words in note.says] == noted
+
+
+def test_a_thousand_unknown_cells_are_one_sentence(solved, course):
+    for number in range(1000):
+        marks = {"grade": False, "grade_id": "x" * 500 + str(number), "solution": False, "locked": False}
+        solved.cells.append(nbformat.v4.new_code_cell("1 + 1", metadata={"nbgrader": marks}))
+    (note,) = reconcile(solved, course)[1]
+    assert "996 more; they were run as ordinary cells" in note.says
+    assert len(note.says) < 600
+
+
+def test_only_pictures_come_in_with_a_text_cell_and_only_so_many(solved):
+    cell = next(cell for cell in solved.cells if id_of(cell) == "essay")
+    cell.attachments = {
+        "a.png": {"image/png": "QUJD", "text/html": "<b>"},
+        "b.svg": {"image/svg+xml": "<svg>"},
+    }
+    kept = next(cell for cell in parse(bytes_of(solved)).cells if id_of(cell) == "essay")
+    assert kept.attachments == {"a.png": {"image/png": "QUJD"}}
+    cell.attachments = {f"{number}.png": {"image/png": "A" * 8_000_000} for number in range(4)}
+    kept = next(cell for cell in parse(bytes_of(solved)).cells if id_of(cell) == "essay")
+    assert list(kept.attachments) == ["0.png", "1.png"]
+
+
 def test_no_step_changes_the_notebook_it_is_given(solved, course):
     from grading.transforms import RECONCILE
 

@@ -1,0 +1,545 @@
+"""What stands in the judging process for things of a student's process: functions, classes, modules, objects.
+
+A proxy can be called and asked for attributes; numbers, containers and tensors that come back are values. Two
+proxies are never equal and none is true: a test that compares objects instead of values is an error, never a
+pass. A call on tensors that require gradients is one node of autograd's graph, whose backward pass asks the
+student's process.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from grading.changes import Twins, apply, restorer
+from grading.decode import Decoder, class_of
+from grading.encode import Encoder
+from grading.kinds import HOOKS
+from grading.wire import Channel, Codec, Owned, Remote, WireError
+
+__all__ = ["AnswerLost", "Link", "ModuleProxy", "Proxy"]
+
+
+COMPARISONS = frozenset({
+    "allclose", "array_equal", "endswith", "eq", "equal", "ge", "gt", "is_same_size", "isclose", "isdisjoint",
+    "issubset", "issuperset", "le", "lt", "ne", "startswith",
+})  # fmt: skip
+"""Methods by which values are compared: of a thing over there, they would let the answer judge itself."""
+
+
+class AnswerLost(BaseException):
+    """The student's process is gone or talks nonsense; no `except Exception` of a test may swallow that."""
+
+
+class Link:
+    """The judging process's end of the channel.
+
+    contexts: what every call is to be made inside of. seeds: of random numbers, set since the last request.
+    changed: sentences on arguments that calls have changed. copy_back: whether such changes are made here as
+    well; `restore` takes them back. known: what the notebook's cells have defined alike on both sides, by
+    name. guarded: whether contexts were entered. tampered: signs that they did not hold.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.contexts: list[list[Any]] = []
+        self.seeds: list[tuple[str, Any]] = []
+        self.changed: list[str] = []
+        self.copy_back = True
+        self.undo: list[Callable[[], object]] = []
+        self.guarded = False
+        self.tampered: list[str] = []
+        self.known: dict[str, Any] = {}
+        self.functions: dict[int, Callable[..., Any]] = {}
+        self.proxies: dict[int, Any] = {}
+        self.twins = Twins()
+        self.forgotten: list[int] = []
+        self.codec = Codec(
+            self._keep,
+            self._proxy,
+            self._function,
+            trusted=False,
+            is_proxy=self._number,
+            shared=self.twins.take,
+            known=lambda value: self.known.get(value.__qualname__) is value,
+        )
+
+    def ask(
+        self, what: str, value: Any = None, /, *, encoder: Encoder | None = None, **message: Any
+    ) -> tuple[dict[str, Any], Decoder]:
+        """Send one request and wait for its reply; functions that were passed along are called meanwhile.
+
+        Raises:
+            AnswerLost: there is no reply. Whatever the request raised over there, as an exception of ours.
+        """
+        encoder = encoder or Encoder(self.codec)
+        message |= {"do": what, "value": encoder.encode(value)}
+        message["twins"] = [[number, encoder.fresh(tensor)] for number, tensor in self.twins.changed()]
+        message["forget"], self.forgotten = self.forgotten, []
+        message["seeds"], self.seeds = self.seeds, []
+        message["contexts"] = self.contexts
+        try:
+            self.channel.send(message, encoder.buffers)
+            while "callback" in (received := self._receive())[0]:
+                self.channel.send(*self._called_back(*received))
+        except (EOFError, OSError) as error:
+            raise AnswerLost(str(error)) from None
+        reply, decoder = received[0], Decoder(self.codec, received[1])
+        if "tampered" in reply:
+            self.tampered.append(str(reply["tampered"])[:200])
+        if "raised" in reply or "refused" in reply:
+            self._take_twins(reply, decoder)
+            if "refused" in reply:
+                raise WireError(str(reply["refused"])[:1000])
+            raised = _exception(reply["raised"])
+            if isinstance(raised, StopIteration | StopAsyncIteration) and message.get("action") != "next":
+                # it would end a loop of the test that calls the answer, as if all had been looked at
+                raise RuntimeError(f"the answer raised {type(raised).__name__}") from raised
+            raise raised
+        return reply, decoder
+
+    def value(self, what: str, value: Any = None, /, **message: Any) -> Any:
+        """Ask for a value."""
+        reply, decoder = self.ask(what, value, **message)
+        result = decoder.decode(reply.get("result"))
+        self._take_twins(reply, decoder)
+        return result
+
+    def plain(self, what: str, **message: Any) -> dict[str, Any]:
+        """Ask for something that is no value of the notebook."""
+        reply, decoder = self.ask(what, **message)
+        self._take_twins(reply, decoder)
+        return reply
+
+    def special(self, number: int, action: str, argument: Any = None) -> Any:
+        """len, iter, next, item, contains and the like, of a thing over there."""
+        return self.value("special", argument, of=number, action=action)
+
+    def call(self, number: int, args: Any, kwargs: Any, method: str = "") -> Any:
+        """Call a thing over there with these arguments."""
+        encoder = Encoder(self.codec)
+        grad = torch.is_grad_enabled()
+        message = {"of": number, "method": method, "grad": grad}
+        reply, decoder = self.ask("call", [list(args), dict(kwargs)], encoder=encoder, **message)
+        decoder.marked = dict(enumerate(encoder.marks))
+        self._make_changes(decoder, encoder.marks, reply.get("changed"))
+        result = decoder.decode(reply.get("result"))
+        leaves = dict(decoder.leaves)
+        self._take_twins(reply, decoder)
+        if type(call := reply.get("call")) is int and grad:
+            result = self._with_gradients(call, result, encoder.marks, leaves)
+        return result
+
+    def _receive(self) -> tuple[dict[str, Any], list[bytearray]]:
+        try:
+            reply, received = self.channel.receive()
+        except WireError as error:  # where the next frame begins, nobody knows
+            raise AnswerLost(f"it sent something that cannot be read ({error})") from None
+        if not isinstance(reply, dict):
+            raise AnswerLost("it sent something that is no reply")
+        return reply, received
+
+    def _take_twins(self, reply: dict[str, Any], decoder: Decoder) -> None:
+        for entry in reply.get("twins") or ():
+            if not isinstance(entry, list) or len(entry) != 2 or entry[0] not in self.twins.tensors:
+                raise WireError("a twin that is not known")
+            self.twins.take(entry[0], decoder.decode(entry[1]))
+
+    def _make_changes(self, decoder: Decoder, marks: list[Any], trees: Any) -> None:
+        """Make the changes of a call's arguments here, or to copies to which the result then refers."""
+        if not trees:
+            return
+        if not isinstance(trees, list) or any(len(t) != 2 or t[0] not in decoder.marked for t in trees):
+            raise WireError("changes that are not understood")
+        self.changed += [f"a {type(marks[mark]).__name__} was changed in place" for mark, _ in trees]
+        if self.copy_back:
+            self.undo += [restorer(marks[mark]) for mark, _ in trees]
+        else:
+            decoder.marked = dict(enumerate(_copies(marks, self.twins)))
+        for mark, new in [(mark, decoder.decode(tree)) for mark, tree in trees]:
+            self._change(decoder.marked[mark], new)
+
+    def restore(self) -> None:
+        """Take back all changes of arguments since the last time."""
+        while self.undo:
+            self.undo.pop()()
+
+    def _change(self, old: Any, new: Any) -> None:
+        if type(new) is not ModuleProxy:
+            apply(old, new)
+            if (number := self.twins.number(new)) is not None:
+                self.twins.add(number, old)
+                self.undo.append(lambda: self.twins.add(number, new))
+        elif isinstance(old, nn.Module) and type(old) is not ModuleProxy:  # it lives over there from now on
+            held = vars(new)
+            old.__class__ = ModuleProxy
+            vars(old).clear()
+            vars(old).update(held)
+            self.proxies[held["_remote"].number] = old
+            self.undo.append(lambda: self.proxies.pop(held["_remote"].number, None))
+        else:
+            raise WireError(f"a {type(old).__name__} was changed into a module")
+
+    def _with_gradients(self, call: int, result: Any, marks: list[Any], outputs: dict[int, Tensor]) -> Any:
+        if not outputs:
+            return result
+        inputs = {
+            mark: value
+            for mark, value in enumerate(marks)
+            if isinstance(value, Tensor) and value.requires_grad
+        }
+        weights = {number: tensor for number, tensor in self.twins.tensors.items() if tensor.requires_grad}
+        anchor = torch.zeros((), requires_grad=True)  # weights without a twin need a backward pass as well
+        joined = _RemoteCall.apply(
+            _Ticket(self, call, list(outputs), list(inputs), list(weights)),
+            [tensor.detach() for tensor in outputs.values()],
+            anchor,
+            *inputs.values(),
+            *weights.values(),
+        )
+        return _replace(result, {id(old): new for old, new in zip(outputs.values(), joined, strict=True)})
+
+    def _called_back(
+        self, message: dict[str, Any], buffers: list[bytearray]
+    ) -> tuple[dict[str, Any], list[Any]]:
+        encoder = Encoder(self.codec)
+        try:
+            args, kwargs = Decoder(self.codec, buffers).decode(message.get("value"))
+            with torch.no_grad():  # what it computes is a number over there; a gradient would end here
+                result = self._function(message["callback"])(*args, **kwargs)
+            return {"returned": encoder.encode(result)}, encoder.buffers
+        except Exception as error:
+            return {"failed": f"{type(error).__name__}: {error}"[:1000]}, []
+
+    def _keep(self, value: Any) -> Owned:
+        if not callable(value):
+            raise WireError(
+                f"a {type(value).__name__} cannot be passed to an answer; pass numbers, tensors, "
+                "containers of them, functions, modules or optimizers"
+            )
+        number = len(self.functions) + 1
+        self.functions[number] = value
+        return Owned(number, "function", getattr(value, "__name__", "function"))
+
+    def _function(self, number: Any) -> Any:
+        return self.functions[number]
+
+    def _number(self, value: Any) -> int | None:
+        if type(value) in (Proxy, ModuleProxy):
+            number: int = vars(value)["_remote"].number
+            return number
+        return self.twins.number(value)
+
+    def _proxy(self, remote: Remote) -> Any:
+        if remote.number not in self.proxies:
+            kind = ModuleProxy if remote.kind == "module" else Proxy
+            self.proxies[remote.number] = kind(self, remote)
+        return self.proxies[remote.number]
+
+
+class Proxy:
+    """A function, class or object of the student's process."""
+
+    _link: Link
+    _remote: Remote
+
+    def __init__(self, link: Link, remote: Remote) -> None:
+        object.__setattr__(self, "_link", link)
+        object.__setattr__(self, "_remote", remote)
+        object.__setattr__(self, "__name__", remote.name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
+        return self._link.call(self._remote.number, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__bases__" and self._remote.kind == "class":  # `issubclass` asks for them
+            return (_like(self._remote, object),)
+        if name.startswith("__") and name.endswith("__") and name not in ("__doc__", "__wrapped__"):
+            raise AttributeError(f"{self!r} stands for something in the answer; {name} is not asked of it")
+        if name in COMPARISONS:
+            raise TypeError(f"{self!r} is no value, and has no {name} that could be trusted")
+        return self._link.value("attribute", of=self._remote.number, name=name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._link.value("set", value, of=self._remote.number, name=name)
+
+    def __len__(self) -> int:
+        return int(self._link.special(self._remote.number, "len"))
+
+    def __iter__(self) -> Iterator[Any]:
+        return _iterate(self._link.special(self._remote.number, "iter"))
+
+    def __next__(self) -> Any:
+        return self._link.special(self._remote.number, "next")
+
+    def __getitem__(self, item: Any) -> Any:
+        return self._link.special(self._remote.number, "item", item)
+
+    def __contains__(self, item: Any) -> bool:
+        return self._link.special(self._remote.number, "contains", item) is True
+
+    def __instancecheck__(self, value: Any) -> bool:
+        known = self._link.codec.is_proxy(value) is not None
+        return known and self._link.special(self._remote.number, "isinstance", value) is True
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        return self if _SAME in memo else self._link.special(self._remote.number, "copy")
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError(f"{self!r} is no value and equals nothing; compare what it returns or holds")
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} is no value, neither true nor false")
+
+    def __repr__(self) -> str:
+        return f"<{self._remote.kind} {self._remote.name!r} of the answer>"
+
+
+class ModuleProxy(nn.Module):
+    """A module of the student's process, to be used like any other.
+
+    Its parts are proxies, its weights and buffers twins of those over there: what is written into either is
+    seen on both sides.
+    """
+
+    def __init__(self, link: Link, remote: Remote) -> None:
+        held = {name: copy.copy(value) for name, value in vars(nn.Module()).items() if name in HOOKS}
+        vars(self).update(held, _link=link, _remote=remote, _fetched=False)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # `isinstance` asks for it
+        return _like(vars(self)["_remote"], nn.Module)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
+        if torch.is_grad_enabled() and not vars(self)["_fetched"]:
+            vars(self)["_fetched"] = bool(self._special("parameters", ["", True, True])) or True
+        return self._link.call(self._remote.number, args, kwargs)
+
+    forward = __call__
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in COMPARISONS:
+            raise TypeError(f"{self!r} is no value, and has no {name} that could be trusted")
+        return self._link.value("attribute", of=self._remote.number, name=name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._link.value("set", value, of=self._remote.number, name=name)
+
+    def _special(self, action: str, argument: Any = None) -> Any:
+        return self._link.special(self._remote.number, action, argument)
+
+    # What torch keeps in a module, so that torch's own methods work on this one and on what holds it.
+
+    @property
+    def training(self) -> Any:
+        """Whether it is in the mode for training."""
+        return self._link.value("attribute", of=self._remote.number, name="training")
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._link.value("set", mode, of=self._remote.number, name="training")
+
+    @property
+    def _parameters(self) -> Any:  # type: ignore[override]
+        return self._special("own", "_parameters")
+
+    @property
+    def _buffers(self) -> Any:  # type: ignore[override]
+        return self._special("own", "_buffers")
+
+    @property
+    def _modules(self) -> Any:  # type: ignore[override]
+        return self._special("own", "_modules")
+
+    @property
+    def _non_persistent_buffers_set(self) -> Any:  # type: ignore[override]
+        return self._special("unsaved")
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The weights and buffers, by value."""
+        if not args and not kwargs:
+            return self._special("state")
+        return nn.Module.state_dict(self, *args, **kwargs)
+
+    def load_state_dict(self, state: Any, strict: bool = True, assign: bool = False) -> Any:
+        """Put weights and buffers into the module over there."""
+        return self._special("load", [dict(state), strict])
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """Names and twins of the weights."""
+        yield from self._special("parameters", [prefix, recurse, remove_duplicate])
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ModuleProxy":
+        for tensor in [*self.parameters(recurse), *self.buffers(recurse)]:
+            tensor.data = fn(tensor.data)
+            if tensor.grad is not None:
+                tensor.grad = fn(tensor.grad)
+        return self
+
+    def __len__(self) -> int:
+        return int(self._special("len"))
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._special("list")
+
+    def __getitem__(self, item: Any) -> Any:
+        return self._special("item", item)
+
+    def __contains__(self, item: Any) -> bool:
+        return self._special("contains", item) is True
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        return self if _SAME in memo else self._special("copy")
+
+    def __repr__(self) -> str:
+        return str(self._special("repr"))
+
+
+def _remote_method(name: str) -> Any:
+    def method(self: ModuleProxy, *args: Any, **kwargs: Any) -> Any:
+        return vars(self)["_link"].call(vars(self)["_remote"].number, args, kwargs, name)
+
+    method.__name__, method.__doc__ = name, f"`{name}` of the module over there."
+    return method
+
+
+for _name in (
+    "train", "eval", "requires_grad_", "zero_grad", "register_buffer", "register_parameter", "add_module",
+    "register_module", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook",
+    "extra_repr", "get_extra_state", "set_extra_state", "set_submodule",
+):  # fmt: skip
+    setattr(ModuleProxy, _name, _remote_method(_name))
+
+
+class _Ticket:
+    """What is known of a call whose gradients may be asked for; over there it can be forgotten after this."""
+
+    def __init__(
+        self, link: Link, call: int, outputs: list[int], inputs: list[int], weights: list[int]
+    ) -> None:
+        self.link, self.call = link, call
+        self.outputs, self.inputs, self.weights = outputs, inputs, weights
+
+    def __del__(self) -> None:
+        self.link.forgotten.append(self.call)
+
+
+class _RemoteCall(torch.autograd.Function):
+    """The results of a call, tied to its arguments by what the other process knows of their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, ticket: _Ticket, outputs: list[Tensor], *_: Tensor) -> Any:
+        ctx.ticket = ticket
+        ctx.set_materialize_grads(False)
+        return tuple(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "second derivatives do not pass through an answer: leave create_graph=True out"
+            )
+        ticket: _Ticket = ctx.ticket
+        given = [
+            [mark, grad] for mark, grad in zip(ticket.outputs, gradients, strict=True) if grad is not None
+        ]
+        found = ticket.link.value(
+            "backward", given, call=ticket.call, wanted=ticket.inputs, weights=ticket.weights
+        )
+        if not isinstance(found, list) or len(found) != len(ticket.inputs) + len(ticket.weights):
+            raise WireError("gradients that are not understood")
+        return (None, None, None, *found)
+
+
+_SAME = "grading: proxies stay what they are"
+
+
+def _copies(marks: list[Any], twins: Twins) -> list[Any]:
+    """Copies of a call's arguments, which share what those share; what lives over there stays what it is."""
+    memo: dict[Any, Any] = {_SAME: True, **{id(tensor): tensor for tensor in twins.tensors.values()}}
+    for value in marks:
+        if isinstance(value, Tensor):
+            new = value.detach().clone()
+            if isinstance(value, nn.Parameter):
+                new = nn.Parameter(new, requires_grad=False)
+            memo[id(value)] = new.requires_grad_(value.requires_grad)
+        elif isinstance(value, torch.Generator):
+            memo[id(value)] = torch.Generator()
+            memo[id(value)].set_state(value.get_state())
+    for value in marks:
+        if isinstance(value, Tensor) and value.is_leaf and value.grad is not None:
+            memo[id(value)].grad = memo.get(id(value.grad))
+    return [copy.deepcopy(value, memo) for value in marks]
+
+
+def _like(remote: Remote, otherwise: type) -> Any:
+    try:
+        return class_of(remote.like, trusted=False) if remote.like else otherwise
+    except WireError:
+        return otherwise
+
+
+def _replace(value: Any, table: dict[int, Any]) -> Any:
+    """The same containers with other tensors in them."""
+    if isinstance(value, Tensor):
+        return table.get(id(value), value)
+    if type(value) is list:
+        value[:] = [_replace(item, table) for item in value]
+    elif type(value) is dict:
+        value.update({key: _replace(item, table) for key, item in value.items()})
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_replace(item, table) for item in value))
+    elif type(value) is tuple:
+        return tuple(_replace(item, table) for item in value)
+    return value
+
+
+def _iterate(iterator: Any) -> Iterator[Any]:
+    if not isinstance(iterator, Proxy):
+        yield from iterator
+        return
+    while True:
+        try:
+            yield next(iterator)
+        except StopIteration:
+            return
+
+
+def _clean(value: Any) -> Any:
+    """Names of classes can be neither half characters nor zero bytes."""
+    return value.replace("\0", "").encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _exception(described: Any, depth: int = 0) -> Exception:
+    """The exception that stands here for one over there: of its name, and of the built-in kind that it is."""
+    import builtins
+
+    if not isinstance(described, dict):
+        return WireError("an exception that is not understood")
+    described = {key: _clean(value) for key, value in described.items()}
+    base = getattr(builtins, str(described.get("base")), None)
+    if not (isinstance(base, type) and issubclass(base, Exception)):
+        base = Exception
+    name, message = str(described.get("name"))[:200], str(described.get("message"))[:5000]
+    kind: type[Exception] = base if name == base.__name__ else type(name, (base,), {})
+    arguments = described.get("arguments")
+    if not isinstance(arguments, list) or any(isinstance(item, list | dict) for item in arguments):
+        arguments = [message]
+    try:
+        error = kind(*arguments)
+    except Exception:  # some built-in exceptions want other arguments
+        error = type(name, (Exception,), {})(message)
+    if described.get("cause") is not None and depth < 10:
+        error.__cause__ = _exception(described["cause"], depth + 1)
+    return error

@@ -1,0 +1,146 @@
+"""Honest work on a real topic is never hurt: right answers in any style, with any habit, have full points."""
+
+import ast
+import os
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+
+import nbformat
+import pytest
+
+from grading import engine
+from grading.config import Config, load_config
+from grading.masters import Variant, read_master, read_variants
+from grading.plan import plan
+from grading.records import Result, Status
+from grading.run import results
+from grading.store import store_of
+from grading.variants import answers_of
+from tests.grading.honest.habits import HABITS
+from tests.helpers import ROOT
+
+TOPIC = "01_convolution"
+RUNS = int(os.environ.get("HONEST_RUNS", "2"))
+"""How often one hand-in is run to see whether its scores change."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The topic in a folder of its own, and how to hand something in."""
+
+    config: Config
+    answers: dict[str, str]
+    alternatives: dict[str, list[Variant]]
+
+    def hand_in(self, student: str, sources: dict[str, str]) -> None:
+        """The released notebook with these answers; the reference's where none is given."""
+        path = self.config.tree / "release" / TOPIC / f"{TOPIC}.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            name = cell.metadata.get("nbgrader", {}).get("grade_id")
+            if name in self.answers:
+                cell.source = sources.get(name, self.answers[name])
+        to = self.config.tree / "submitted" / student / TOPIC / f"{TOPIC}.ipynb"
+        to.parent.mkdir(parents=True)
+        to.write_text(nbformat.writes(notebook))
+
+
+def functions_of(source: str) -> list[str]:
+    return [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+
+
+def styles(alternatives: dict[str, list[Variant]]) -> dict[str, dict[str, str]]:
+    """Hand-ins by name: every alternative stands in one of them, since exercises do not ask each other."""
+    count = max(map(len, alternatives.values()))
+    return {
+        f"style-{number}": {
+            exercise: variants[number % len(variants)].source for exercise, variants in alternatives.items()
+        }
+        for number in range(count)
+    }
+
+
+def with_habits(sources: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Hand-ins by name: in one of them each habit stands at one exercise, and each exercise has a habit."""
+    found: dict[str, dict[str, str]] = defaultdict(lambda: dict(sources))
+    exercises = list(sources)
+    for number, (name, habit) in enumerate(HABITS.items()):
+        exercise = exercises[number % len(exercises)]
+        student = f"habits-{number // len(exercises)}"
+        found[student][exercise] = habit(sources[exercise], functions_of(sources[exercise]))
+        assert found[student][exercise] != sources[exercise], name
+    return found
+
+
+@pytest.fixture(scope="module")
+def work(course) -> Work:
+    config = load_config(course / "course.toml")
+    answers = answers_of(read_master(course / "solutions" / TOPIC / "assignment.py"))
+    alternatives: dict[str, list[Variant]] = defaultdict(list)
+    for variant in read_variants(ROOT / "solutions" / TOPIC / "misconceptions.py"):
+        if variant.kind == "alternative":
+            alternatives[variant.exercise].append(variant)
+    work = Work(config, answers, dict(alternatives))
+    handins = styles(work.alternatives)
+    handins |= with_habits(handins["style-0"])
+    for student, sources in handins.items():
+        work.hand_in(student, sources)
+    return work
+
+
+@pytest.fixture(scope="module")
+def graded(work) -> dict[str, Result]:
+    """The result of every hand-in, two at a time."""
+    found = results(plan(work.config, TOPIC), store_of(work.config), workers=2, quiet=True)
+    return {result.student: result for result in found}
+
+
+def lost(result: Result) -> list[str]:
+    """What lost points, in words."""
+    return [
+        f"{result.student}, {cell.grade_id}: {cell.status} {cell.says}"
+        for cell in result.cells
+        if not cell.manual and cell.score != cell.max_score
+    ]
+
+
+def scores(result: Result) -> list[tuple[str, float]]:
+    """The points of each cell."""
+    return [(cell.grade_id, cell.score) for cell in result.cells]
+
+
+def test_every_alternative_stands_in_a_hand_in(work):
+    there = {source for sources in styles(work.alternatives).values() for source in sources.values()}
+    assert there == {variant.source for variants in work.alternatives.values() for variant in variants}
+    assert sum(map(len, work.alternatives.values())) > 20
+
+
+def test_every_style_has_full_points(graded):
+    wrong = [line for name, result in graded.items() if name.startswith("style") for line in lost(result)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_habit_has_full_points(graded):
+    wrong = [line for name, result in graded.items() if name.startswith("habits") for line in lost(result)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nobody_asks_for_a_person(graded):
+    assert {result.student: result.needs_human for result in graded.values() if result.needs_human} == {}
+    assert {result.status for result in graded.values()} == {Status.PASSED}
+
+
+def test_scores_are_the_same_on_one_worker(work, graded):
+    jobs = [job for job in plan(work.config, TOPIC) if job.student in ("style-1", "habits-0", "habits-2")]
+    again = results(jobs, store_of(work.config), workers=1, quiet=True, force=True)
+    assert [scores(result) for result in again] == [scores(graded[job.student]) for job in jobs]
+
+
+def test_scores_are_the_same_in_every_run(work, record_property):
+    job = next(job for job in plan(work.config, TOPIC) if job.student == "habits-0")
+    started = time.monotonic()
+    runs = [engine.run(job)[0] for _ in range(RUNS)]
+    seconds = (time.monotonic() - started) / RUNS
+    assert len({tuple(scores(run)) for run in runs}) == 1
+    record_property("measured", f"a hand-in of {TOPIC}: {seconds:.1f} s, the same scores in {RUNS} runs")
