@@ -8,6 +8,7 @@ import contextlib
 import copy
 import importlib
 import socket
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,12 +17,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from grading.decode import Decoder
 from grading.encode import Encoder
 from grading.kinds import is_module
-from grading.shell import Outputs, attach, run_cell
+from grading.shell import Outputs, attach, run_cell, seed_all
 from grading.watching import TamperedError, Watch
 from grading.wire import Channel, Codec, Owned, Remote, WireError
 
 __all__ = ["serve"]
 
+FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 BUILTIN_ERRORS = tuple(
     name
     for name, value in vars(__import__("builtins")).items()
@@ -32,6 +34,7 @@ BUILTIN_ERRORS = tuple(
 def serve(connection: socket.socket, shell: InteractiveShell) -> None:
     """Answer until the other side hangs up."""
     outputs = attach(shell)
+    seed_all()
     _Answer(Channel(connection), shell, outputs).serve()
 
 
@@ -279,9 +282,9 @@ class _Answer:
             kind = "class"
         elif is_module(value):
             kind = "module"
-        elif callable(value):
+        elif isinstance(value, FUNCTIONS):
             kind = "function"
-        name = getattr(value, "__qualname__", None) if callable(value) else None
+        name = getattr(value, "__qualname__", None) if kind in ("class", "function") else None
         like = _like(value if kind == "class" else type(value)) if kind in ("class", "module") else ""
         return Owned(number, kind, str(name or type(value).__qualname__)[:200], like)
 

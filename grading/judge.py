@@ -25,7 +25,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from grading.given import Given, definitions
 from grading.proxies import AnswerLost, Link
-from grading.shell import ALL_KEPT, ERROR_LENGTH, Cell, Outputs, attach, run_cell
+from grading.shell import ALL_KEPT, ERROR_LENGTH, Cell, Outputs, attach, run_cell, seed_all
 from grading.tasks import Task
 from grading.wire import Channel, WireError
 
@@ -48,6 +48,7 @@ def serve(supervisor: socket.socket, answer: socket.socket, shell: InteractiveSh
     message, _ = channel.receive()
     tasks = [Task(**task) for task in message["tasks"]]
     outputs = attach(shell)
+    seed_all()
     judge = _Judge(channel, Link(Channel(answer)), shell, outputs, Given(**message["given"]))
     with _stand_ins(judge.link, message["contexts"]):
         try:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _IncompatibleKeys
 
 from grading.changes import Twins, apply, restorer
 from grading.decode import Decoder, class_of
@@ -369,7 +370,8 @@ class ModuleProxy(nn.Module):
 
     def load_state_dict(self, state: Any, strict: bool = True, assign: bool = False) -> Any:
         """Put weights and buffers into the module over there."""
-        return self._special("load", [dict(state), strict])
+        missing, unexpected = self._special("load", [dict(state), strict])
+        return _IncompatibleKeys(missing, unexpected)
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True

@@ -4,6 +4,7 @@ A cell that ends the student's process, or outlives its time, costs that cell: a
 the student's cells again without it, and the tests that are still to come.
 """
 
+import re
 import socket
 import tempfile
 import time
@@ -28,6 +29,8 @@ __all__ = ["CellRun", "Run", "execute", "tasks_of"]
 
 RESTARTS = 5
 """How many cells of a hand-in may end its process before the rest is not run."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
 NESTED = 40
 """Levels of data in an output; no notebook needs as many, and programs that read notebooks fail at more."""
@@ -299,7 +302,7 @@ def clean_output(item: Any) -> NotebookNode | None:
         data = item.get("data")
         if not isinstance(data, dict) or len(str(data)) > 2 * DATA_KEPT:
             return None
-        kept = {str(key)[:200]: value for key, value in data.items()}
+        kept = {str(key)[:200]: value for key, value in data.items() if _is_harmless(str(key), value)}
         more = {"execution_count": None} if kind == "execute_result" else {}
         try:
             output = nbformat.v4.new_output(kind, data=kept, metadata={}, **more)
@@ -308,6 +311,12 @@ def clean_output(item: Any) -> NotebookNode | None:
             return None
         return output
     return None
+
+
+def _is_harmless(kind: str, value: Any) -> bool:
+    """Whether a page that shows a picture gets nothing but a picture."""
+    drawn = kind.startswith("image/") and kind != "image/svg+xml"
+    return not drawn or (isinstance(value, str) and _BASE64.fullmatch(value) is not None)
 
 
 def _storable(value: Any, depth: int) -> Any:

@@ -11,7 +11,7 @@ from grading.config import Config
 from grading.errors import SubmissionError
 from grading.masters import Variant, read_master, read_variants
 from grading.plan import plan, source_path
-from grading.record import scores_by_hand
+from grading.record import scores_by_hand, student_id
 from grading.records import CellResult, Result, Status
 from grading.store import store_of
 from grading.verdict import exercise_of
@@ -123,7 +123,10 @@ def make_table(
     rows = [
         Row(
             result,
-            {name: _entry(cells, (by_hand or {}).get(result.student, {})) for name, cells in group.items()},
+            {
+                name: _entry(cells, (by_hand or {}).get(student_id(result.student), {}))
+                for name, cells in group.items()
+            },
         )
         for result, group in zip(results, grouped, strict=True)
     ]

@@ -15,6 +15,7 @@ import selectors
 import signal
 import socket
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterable
@@ -42,10 +43,11 @@ def main(descriptor: int) -> None:
     if settings["sandbox"] == "none":
         return _serve_kernels(control, settings["preload"])
     os.environ.update({name: "1" for name in THREADS})
-    os.environ.update({"HOME": "/tmp", "IPYTHONDIR": "/tmp/ipython", "MPLCONFIGDIR": "/tmp/matplotlib"})
-    os.environ.update({"TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1", "NBGRADER_EXECUTION": "autograde"})
     from grading import sandbox
 
+    home = str(sandbox.SCRATCH) if settings["sandbox"] == "full" else tempfile.gettempdir()
+    os.environ.update({"HOME": home, "IPYTHONDIR": f"{home}/ipython", "MPLCONFIGDIR": f"{home}/matplotlib"})
+    os.environ.update({"TMPDIR": home, "PYTHONDONTWRITEBYTECODE": "1", "NBGRADER_EXECUTION": "autograde"})
     confinement = None
     if settings["sandbox"] == "full":
         confinement = sandbox.enter_room([Path(path) for path in settings["readable"]])
@@ -219,6 +221,7 @@ class _Server:
 
     def _confine(self, message: dict[str, Any]) -> None:
         from grading.records import Limits
+        from grading.kernel import die_with_parent
         from grading.sandbox import confine, limit
 
         limits = Limits(**message["limits"])
@@ -226,6 +229,8 @@ class _Server:
             confine(self.confinement, limits)
             os.close(self.confinement.pid_namespace)
         else:
+            if sys.platform == "linux":
+                die_with_parent()
             os.setsid()
             limit(limits)
             os.chdir(message["folder"])

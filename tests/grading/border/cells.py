@@ -1,5 +1,7 @@
 """The cells of a notebook, as tests write them."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -12,6 +14,8 @@ class Cell:
     released: str | None = None
 
 
-def in_place(source: str) -> Cell:
-    """A test whose calls are meant to change their arguments."""
-    return Cell("in place", source)
+def tests_in(text: str) -> Iterator[Cell]:
+    """The tests in a text, one behind each `# %%`; behind `# %% in place`, one that changes its arguments."""
+    for kind, source in re.findall(r"^# %%(.*)\n((?:(?!# %%).*\n?)*)", f"# %%\n{text}", flags=re.MULTILINE):
+        if source.strip():
+            yield Cell(kind.strip() or "test", source)

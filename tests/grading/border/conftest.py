@@ -8,7 +8,7 @@ import pytest
 
 from grading.records import Job, Limits, Status, Warmth
 from grading.supervise import CellRun, execute, tasks_of
-from tests.grading.border.cells import Cell
+from tests.grading.border.cells import Cell, tests_in
 
 WARM = Warmth(preload=("numpy", "torch", "coursekit.check"), contexts=("coursekit.check.forbid",))
 SETUP = """
@@ -94,11 +94,23 @@ Judged = Callable[..., list[str]]
 def judged(run) -> Judged:
     """What each test said about an answer: empty where it passed."""
 
-    def judge(answer: str, *tests: str | Cell, setup: str = "") -> list[str]:
+    def judge(answer: str, *tests: str, setup: str = "") -> list[str]:
         cells = [Cell("locked", SETUP + setup), Cell("answer", answer)]
-        cells += [test if isinstance(test, Cell) else Cell("test", test) for test in tests]
-        before, student, *outcomes = run(*cells)
+        before, student, *outcomes = run(*cells, *(cell for text in tests for cell in tests_in(text)))
         assert (before.error, student.error) == ("", "")
         return [outcome.error for outcome in outcomes]
 
     return judge
+
+
+@pytest.fixture
+def passes(judged) -> Callable[..., None]:
+    """Asserts that every test passes on an answer."""
+
+    def check(answer: str, *tests: str, setup: str = "") -> None:
+        sources = [cell.source for text in tests for cell in tests_in(text)]
+        said = judged(answer, *tests, setup=setup)
+        wrong = [f"{error}\n{source}" for error, source in zip(said, sources, strict=True) if error]
+        assert not wrong, "\n\n".join(wrong)
+
+    return check

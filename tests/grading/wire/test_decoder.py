@@ -21,7 +21,8 @@ numbers = st.integers(-3, 6) | st.sampled_from([2**31, 2**62, -(2**62)])
 words = st.sampled_from([
     "float32", "int64", "bool", "nn", "<f8", "|O", "<U3", "|V8", "torch.nn.modules.linear.Linear",
     "builtins.eval", "builtins.int", "os.system", "subprocess.Popen", "torch.nn.functional.relu",
-    "torch.hub.load", "_parameters", "_modules", "_buffers", "training", "forward", "__class__", "__dict__", "_forward_hooks",
+    "torch.hub.load", "_parameters", "_modules", "_buffers", "training", "forward", "__class__",
+    "__dict__", "_forward_hooks",
     "weight", "ff", "cpu",
     "class", "def", "\x00", "Linear(object)",
 ])  # fmt: skip
