@@ -220,8 +220,8 @@ class _Server:
             os._exit(status)
 
     def _confine(self, message: dict[str, Any]) -> None:
-        from grading.records import Limits
         from grading.kernel import die_with_parent
+        from grading.records import Limits
         from grading.sandbox import confine, limit
 
         limits = Limits(**message["limits"])

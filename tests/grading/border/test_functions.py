@@ -1,9 +1,11 @@
 """Functions, classes and objects of a student, used by a test as if they were its own."""
 
+from tests.grading.border.cells import Cell
+
 PASSED = ""
 
 
-def test_values_go_there_and_come_back():
+def test_values_go_there_and_come_back(passes):
     answer = """
 def swap(a, b, *rest, last=None): return b, a, {"rest": list(rest), "last": last}
 def total(table): return sum(sum(row) for row in table.values())
@@ -138,7 +140,7 @@ assert is_it({'a': [first]}['a'][0], first)
     )
 
 
-def test_caches_of_any_kind_go_from_one_function_to_the_next():
+def test_caches_of_any_kind_go_from_one_function_to_the_next(passes):
     answer = """
 class Cache: pass
 def train(x, how):
@@ -156,7 +158,7 @@ def back(cache):
     passes(answer, *(test.format(how) for how in ("dict", "closure", "object")))
 
 
-def test_exceptions_arrive_with_name_kind_message_and_cause():
+def test_exceptions_arrive_with_name_kind_message_and_cause(judged, passes):
     answer = """
 class TooSmall(ValueError):
     pass
@@ -175,32 +177,31 @@ def raising(how):
         raise Odd
     assert how == "right", f"{how} is not right"
 """
-    catch = "try:\n    raising({!r})\nexcept {} as caught:\n    error = caught\nassert {}"
-    said = judged(
+    caught = """
+# %%
+try:
+    raising({!r})
+except {} as caught:
+    error = caught
+assert {}
+"""
+    passes(
         answer,
-        catch.format(
+        caught.format(
             "own", "ValueError", "error.args == ('too small', 3) and type(error).__name__ == 'TooSmall'"
         ),
-        catch.format("key", "KeyError", "error.args == ('a',)"),
-        catch.format("index", "LookupError", "type(error) is IndexError"),
-        catch.format("chain", "ValueError", "isinstance(error.__cause__, ZeroDivisionError)"),
-        catch.format("todo", "NotImplementedError", "str(error) == ''"),
-        catch.format("wrong", "AssertionError", "str(error) == 'wrong is not right'"),
-        catch.format("odd", "Exception", "type(error).__name__ == 'Odd'"),
-        catch.format("own", "KeyError", "False"),
-        """
-# %%
-raising('exit')
-# %%
-raising('key')
-""",
+        caught.format("key", "KeyError", "error.args == ('a',)"),
+        caught.format("index", "LookupError", "type(error) is IndexError"),
+        caught.format("chain", "ValueError", "isinstance(error.__cause__, ZeroDivisionError)"),
+        caught.format("todo", "NotImplementedError", "str(error) == ''"),
+        caught.format("wrong", "AssertionError", "str(error) == 'wrong is not right'"),
+        caught.format("odd", "Exception", "type(error).__name__ == 'Odd'"),
     )
-    assert said[:7] == [PASSED] * 7
-    assert said[7] == "TooSmall: ('too small', 3)"
-    assert said[8:] == ["SystemExit: 3", "KeyError: 'a'"]
+    said = judged(answer, caught.format("own", "KeyError", "False"), "raising('exit')", "raising('key')")
+    assert said == ["TooSmall: ('too small', 3)", "SystemExit: 3", "KeyError: 'a'"]
 
 
-def test_generators_give_one_value_at_a_time():
+def test_generators_give_one_value_at_a_time(passes):
     answer = """
 count = 0
 def numbers(n):
@@ -233,7 +234,7 @@ assert list(map(lambda pair: pair[0], zip(*[iter([1, 2])]))) == [1, 2]
     )
 
 
-def test_functions_of_a_test_run_where_the_test_is():
+def test_functions_of_a_test_run_where_the_test_is(judged):
     answer = """
 import builtins
 def apply(function, *x, **more): return function(*x, **more)
@@ -278,18 +279,24 @@ assert torch.equal(slope(own_loss, torch.ones(2, requires_grad=True)), 2 * torch
     assert said[7] == PASSED
 
 
-def test_seeds_of_a_test_hold_for_the_answer():
+def test_seeds_of_a_test_hold_for_the_answer(passes):
     answer = """
 import random
 def draws(): return torch.rand(3), np.random.rand(3), random.random()
 def crop(generator=None): return torch.rand(3, generator=generator)
 """
-    same = "torch.manual_seed(1); np.random.seed(1); random.seed(1)"
     passes(
         answer,
-        f"import random\n{same}\na = draws()\n{same}\nb, c = draws(), draws()\n"
-        "torch.testing.assert_close(a, b, rtol=0, atol=0)\nassert not torch.equal(b[0], c[0])",
         """
+# %%
+import random
+def seed(): torch.manual_seed(1); np.random.seed(1); random.seed(1)
+seed()
+a = draws()
+seed()
+b, c = draws(), draws()
+torch.testing.assert_close(a, b, rtol=0, atol=0)
+assert not torch.equal(b[0], c[0])
 # %%
 torch.manual_seed(5)
 expected = torch.rand(3)
@@ -306,8 +313,6 @@ assert not torch.equal(crop(g), crop(g))
 
 
 def test_random_numbers_are_the_same_in_every_run(run):
-    from tests.grading.border.cells import Cell
-
     answer = "import random, numpy, torch\ndef draw(): return random.random() + float(numpy.random.rand())"
     cells = [
         Cell("answer", answer),
@@ -350,31 +355,55 @@ assert take([batch for batch in [(torch.ones(2), 1), (torch.ones(2), 2)]]) == 2
     assert said[5] == PASSED
 
 
-def test_forbidden_calls_are_refused_where_the_answer_runs():
+def test_forbidden_calls_are_refused_where_the_answer_runs(judged, passes):
+    setup = """
+from coursekit.check import forbid
+x, w = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 1, 1)
+"""
     answer = """
 def cheat(x, w): return F.conv2d(x, w)
 def honest(x, w): return (x.unfold(2, 1, 1) * w).sum((1, 4))
 def lazily(x, w):
     yield F.conv2d(x, w)
 """
-    x = "from coursekit.check import forbid\nx, w = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 1, 1)\n"
+    passes(
+        answer,
+        """
+# %%
+expected = F.conv2d(x, w)
+with forbid('conv'):
+    honest(x, w)
+    F.conv2d(x, w)
+# %%
+with forbid('conv'):
+    pass
+assert cheat(x, w).shape == (1, 1, 2, 2)
+# %%
+with forbid('pooling'), forbid('autograd'):
+    cheat(x, w)
+""",
+        setup=setup,
+    )
     said = judged(
         answer,
-        x + "with forbid('conv'):\n    cheat(x, w)",
-        x + "expected = F.conv2d(x, w)\nwith forbid('conv'):\n    honest(x, w)\n    F.conv2d(x, w)",
-        x + "with forbid('conv'):\n    pass\nassert cheat(x, w).shape == (1, 1, 2, 2)",
-        x + "with forbid('conv'):\n    found = lazily(x, w)\nnext(found)",
-        x + "with forbid('pooling'), forbid('autograd'):\n    cheat(x, w)",
+        """
+# %%
+with forbid('conv'):
+    cheat(x, w)
+# %%
+with forbid('conv'):
+    found = lazily(x, w)
+next(found)
+# %%
+with forbid('pooling'), forbid('conv'):
+    cheat(x, w)
+""",
+        setup=setup,
     )
-    assert said[0].startswith("ForbiddenCallError: ")
-    assert said[1:3] == [PASSED] * 2
-    assert said[3].startswith("ForbiddenCallError: ")
-    assert said[4] == PASSED
+    assert [error.partition(":")[0] for error in said] == ["ForbiddenCallError"] * 3
 
 
 def test_what_an_answer_prints_is_not_the_tests_word(run):
-    from tests.grading.border.cells import Cell
-
     answer = """
 def loud(x):
     print("3.0"); print("all tests passed", flush=True)

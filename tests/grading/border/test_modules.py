@@ -326,7 +326,7 @@ assert seen == [(4, 3)]
     )
 
 
-def test_modules_that_functions_make_and_take():
+def test_modules_that_functions_make_and_take(passes):
     answer = (
         ANSWER
         + """
