@@ -30,7 +30,7 @@ from pathlib import Path
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
-from grading.config import Config
+from grading.config import Config, load_config
 from grading.plan import plan
 from grading.records import Status
 from grading.run import results
@@ -48,8 +48,7 @@ NOT_RUN = "not run: {}"
 
 def on_ours(attacks: Sequence[Attack], folder: Path) -> dict[str, siege.Gains]:
     """What each attack gains when this engine grades all of them in one run."""
-    config = make_course(folder)
-    siege.plant(config)
+    config = load_config(folder / "course.toml")
     found, told = {}, {}
     with siege.listening(config.tree) as ears, siege.secret_environment(config):
         siege.attack_with(config, attacks, siege.places(config, ears))
@@ -70,8 +69,7 @@ def on_ours(attacks: Sequence[Attack], folder: Path) -> dict[str, siege.Gains]:
 
 def on_stock(attack: Attack, folder: Path) -> siege.Gains:
     """What an attack gains when stock nbgrader grades it, alone in a course of its own."""
-    config = make_course(folder)
-    siege.plant(config)
+    config = load_config(folder / "course.toml")
     with siege.listening(config.tree) as ears:
         notebook = attack.notebook(released(config, attack.assignment), siege.places(config, ears))
         hand_in(config, attack.name, attack.assignment, notebook)
@@ -139,12 +137,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     attacks = [attack for attack in ATTACKS if not args.only or attack.name in args.only]
 
     with tempfile.TemporaryDirectory(prefix="attacks-", dir="/var/tmp", ignore_cleanup_errors=True) as name:
-        ours = on_ours(attacks, Path(name) / "ours")
+        course = Path(name) / "course"
+        siege.plant(make_course(course))
+        ours = on_ours(attacks, shutil.copytree(course, Path(name) / "ours"))
 
         def stock(attack: Attack) -> str:
             if attack.harms:
                 return NOT_RUN.format(attack.harms)
-            folder = Path(name) / attack.name
+            folder = shutil.copytree(course, Path(name) / attack.name)
             gained = str(on_stock(attack, folder))
             shutil.rmtree(folder, ignore_errors=True)
             print(f"stock, {attack.name}: {gained}", file=sys.stderr, flush=True)

@@ -20,7 +20,6 @@ from grading.building import stock
 from grading.config import Config
 from tests.attacks.corpus.attack import FOUND, MARKERS, PUZZLES, TENSORS, Attack, hand_in, honest, released
 
-ABSTRACT = "besieged-service"
 ORPHAN = re.compile(r"orphan-([\w-]+)")
 
 
@@ -29,6 +28,7 @@ class Ears:
     """Everything on this machine that a hand-in might reach: who spoke is who got out."""
 
     port: int = 0
+    abstract: str = field(default_factory=lambda: f"besieged-{os.urandom(4).hex()}")
     heard: list[str] = field(default_factory=list)
 
     def heard_from(self, name: str) -> bool:
@@ -45,7 +45,7 @@ def listening(folder: Path) -> Iterator[Ears]:
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.bind(("127.0.0.1", ears.port))
     sockets = [stream, datagrams]
-    for address in ("\0" + ABSTRACT, str(folder / "service.sock")):
+    for address in (f"\0{ears.abstract}", str(folder / "service.sock")):
         local = socket.socket(socket.AF_UNIX)
         local.bind(address)
         local.listen()
@@ -98,7 +98,7 @@ def places(config: Config, ears: Ears) -> dict[str, str]:
         "ROOT": str(config.root),
         "HOME": str(config.root / "home"),
         "PORT": str(ears.port),
-        "ABSTRACT": ABSTRACT,
+        "ABSTRACT": ears.abstract,
     }
 
 

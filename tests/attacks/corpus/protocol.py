@@ -166,7 +166,8 @@ ATTACKS = [
                 tensor('bool', [32], [1]), tensor('quint8', [8], [1]), tensor('bits16', [8], [1]),
                 tensor('float32', [2**31, 2**31], [0, 0]), tensor('float32', ['a'], [1]),
                 tensor('int64', [1], [1], {'grad': True, 'parameter': True}),
-                tensor('float32', [2], [1], {'gradient': ['tensor', 'float32', [3], [1], 0, {}]})], b'\\x02' * 32)
+                tensor('float32', [2], [1], {'gradient': ['tensor', 'float32', [3], [1], 0, {}]})],
+                b'\\x02' * 32)
         """,
         assignment=TENSORS,
     ),
