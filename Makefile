@@ -30,8 +30,12 @@ demo: setup ## grade a class of hand-ins → build/demo/report.html, grades.csv
 	$(BIN)/grading build
 	$(BIN)/grading demo
 
-test: setup ## every test; prints their number and the slowest ten
-	$(BIN)/python -m pytest --durations=10 $(PYTEST_ARGS)
+# What only computes runs two at a time, one thread each; what watches clocks and processes runs alone.
+COMPUTING := tests/models tests/coursekit tests/check tests/data_sets tests/lecture tests/topics
+
+test: setup ## every test; prints their number and the slowest ten, of those that compute and of the others
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(COMPUTING) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --durations=10 $(addprefix --ignore=,$(COMPUTING)) $(PYTEST_ARGS)
 
 check: setup ## format, lint, types, and generated files up to date
 	$(BIN)/ruff format --check .
