@@ -288,7 +288,8 @@ def markdown(found: dict[str, Any]) -> str:
         count = row["hand_ins"]
         lines.append(
             f"| {name} | {row['per_minute']:.1f} | {row['per_minute'] / stock_rate:.0f} "
-            f"| {row['wall_s'] / count:.3f} | {row['cpu_s'] / count:.3f} | {row['memory_mb']:.0f} | {row.get('warm_start_s', 0):.1f} |"
+            f"| {row['wall_s'] / count:.3f} | {row['cpu_s'] / count:.3f} "
+            f"| {row['memory_mb']:.0f} | {row.get('warm_start_s', 0):.1f} |"
         )
     lines += ["", f"scores that differ: {found['different_scores'] or 'none'}"]
     return "\n".join(lines)

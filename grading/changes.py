@@ -186,10 +186,6 @@ def _make_alike(old: Tensor, new: Tensor) -> None:
         if _form(old) != _form(new):
             old.data = new.detach()
         elif not _equal(_bytes(old), _bytes(new)):
-            if old.grad_fn is not None:
-                raise WireError(
-                    "no gradient passes through an argument that was changed in place; pass a copy"
-                )
             old.copy_(new.detach())
     if old.is_leaf:
         if old.requires_grad != new.requires_grad:

@@ -9,6 +9,7 @@ keys on that line say what a cell is for::
     # %% answer="conv2d"                     what the student writes
     # %% check="conv2d"                      locked: the public check
     # %% test="conv2d" part="stride" points=2    locked: hidden tests
+    # %% test="relu_" points=1 in_place=true     the same, of calls that are meant to change their arguments
     # %% [markdown] manual="essay" points=4  graded by hand
 
 An assignment starts with a header, TOML in the comment block of PEP 723 (``# /// course`` … ``# ///``).
@@ -47,6 +48,7 @@ KEYS: Mapping[str, type | tuple[type, ...]] = {
     "slide": str,
     "facts": str,
     "keep": bool,
+    "in_place": bool,
     "misconception": str,
     "alternative": str,
     "name": str,
@@ -255,6 +257,10 @@ def _refuse_bad_keys(keys: Mapping[str, object], where: str) -> None:
     roles = [role for role in ROLES if role in keys]
     if len(roles) > 1:
         raise MasterError(f"a cell has one role, this one has {' and '.join(roles)}", where, "split it")
+    if "in_place" in keys and "test" not in keys:
+        raise MasterError(
+            "in_place belongs to test cells", where, "move it to the test whose calls change their arguments"
+        )
     if ("points" in keys) != bool({"test", "manual"} & keys.keys()):
         raise MasterError(
             "points belong to test and manual cells, and each of them needs points",

@@ -125,12 +125,15 @@ class Link:
         message = {"of": number, "method": method, "grad": grad}
         reply, decoder = self.ask("call", [list(args), dict(kwargs)], encoder=encoder, **message)
         decoder.marked = dict(enumerate(encoder.marks))
-        self._make_changes(decoder, encoder.marks, reply.get("changed"))
+        rewritten = self._make_changes(decoder, encoder.marks, reply.get("changed"))
         result = decoder.decode(reply.get("result"))
         leaves = dict(decoder.leaves)
         self._take_twins(reply, decoder)
         if type(call := reply.get("call")) is int and grad:
-            result = self._with_gradients(call, result, encoder.marks, leaves)
+            tied = self._with_gradients(call, encoder.marks, leaves)
+            for old, new in rewritten:  # as torch does it: what was computed before keeps its gradient
+                old.copy_(tied.get(id(new), new))
+            result = _replace(result, tied)
         return result
 
     def _receive(self) -> tuple[dict[str, Any], list[bytearray]]:
@@ -148,10 +151,13 @@ class Link:
                 raise WireError("a twin that is not known")
             self.twins.take(entry[0], decoder.decode(entry[1]))
 
-    def _make_changes(self, decoder: Decoder, marks: list[Any], trees: Any) -> None:
-        """Make the changes of a call's arguments here, or to copies to which the result then refers."""
+    def _make_changes(self, decoder: Decoder, marks: list[Any], trees: Any) -> list[tuple[Tensor, Tensor]]:
+        """Make the changes of a call's arguments here, or to copies to which the result then refers.
+
+        Returns those that carry a gradient, which are still to be made: tensors and what is to be in them.
+        """
         if not trees:
-            return
+            return []
         if not isinstance(trees, list) or any(len(t) != 2 or t[0] not in decoder.marked for t in trees):
             raise WireError("changes that are not understood")
         self.changed += [f"a {type(marks[mark]).__name__} was changed in place" for mark, _ in trees]
@@ -159,8 +165,20 @@ class Link:
             self.undo += [restorer(marks[mark]) for mark, _ in trees]
         else:
             decoder.marked = dict(enumerate(_copies(marks, self.twins)))
+        rewritten = []
         for mark, new in [(mark, decoder.decode(tree)) for mark, tree in trees]:
-            self._change(decoder.marked[mark], new)
+            old = marks[mark]
+            if not (torch.is_grad_enabled() and any(new is leaf for leaf in decoder.leaves.values())):
+                self._change(decoder.marked[mark], new)
+            elif not self.copy_back:
+                decoder.marked = {**decoder.marked, mark: new}
+            elif (
+                isinstance(old, Tensor) and old.shape == new.shape and (old.grad_fn or not old.requires_grad)
+            ):
+                rewritten.append((old, new))
+            else:
+                raise WireError("a tensor was changed in place, and its gradient cannot follow")
+        return rewritten
 
     def restore(self) -> None:
         """Take back all changes of arguments since the last time."""
@@ -183,9 +201,10 @@ class Link:
         else:
             raise WireError(f"a {type(old).__name__} was changed into a module")
 
-    def _with_gradients(self, call: int, result: Any, marks: list[Any], outputs: dict[int, Tensor]) -> Any:
+    def _with_gradients(self, call: int, marks: list[Any], outputs: dict[int, Tensor]) -> dict[int, Tensor]:
+        """By `id`, the results of a call as part of the graph."""
         if not outputs:
-            return result
+            return {}
         inputs = {
             mark: value
             for mark, value in enumerate(marks)
@@ -200,7 +219,7 @@ class Link:
             *inputs.values(),
             *weights.values(),
         )
-        return _replace(result, {id(old): new for old, new in zip(outputs.values(), joined, strict=True)})
+        return {id(old): new for old, new in zip(outputs.values(), joined, strict=True)}
 
     def _called_back(
         self, message: dict[str, Any], buffers: list[bytearray]

@@ -72,6 +72,8 @@ def _metadata(cell: Cell) -> dict[str, Any]:
         metadata["tags"] = tags
     if "slide" in cell.keys:
         metadata["slideshow"] = {"slide_type": cell.keys["slide"]}
+    if cell.keys.get("in_place"):
+        metadata["grading"] = {"in_place": True}
     if "facts" in cell.keys:
         metadata["course"] = {"facts": str(cell.keys["facts"]).split()}
     return metadata

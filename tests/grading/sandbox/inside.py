@@ -27,18 +27,65 @@ WARMTH = Warmth()
 LIMITS = Limits(cell_seconds=3, job_seconds=6, memory_mb=1024, scratch_mb=32, processes=24)
 
 BOMBS = {
-    "memory bomb": "kept = []\nwhile True:\n    kept.append(bytearray(2**24))\n    kept[-1][::4096] = b'x' * 4096",
-    "memory bomb of many processes": "import os\nfor _ in range(8):\n    if os.fork() == 0:\n        break\n"
-    "kept = [b'x' * 2**24 for _ in range(24)]\nwhile True:\n    pass",
-    "fork bomb": "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
-    "endless loop": "while True:\n    pass",
-    "10 GB of output": "import os, sys\nline = 'x' * 2**20\nfor _ in range(10 * 2**10):\n    print(line)\n"
-    "    os.write(1, b'y' * 2**10)\n    sys.__stderr__.write('z')",
-    "filled disk": "import os\nfor folder in ('/tmp', '/dev/shm', '/'):\n    for number in range(30_000):\n        try:\n"
-    "            with open(f'{folder}/{number}', 'wb') as file:\n                file.write(bytes(2**20))\n"
-    "        except OSError:\n            if number > 40:\n                break",
+    "memory bomb": """
+kept = []
+while True:
+    kept.append(bytearray(2**24))
+    kept[-1][::4096] = b"x" * 4096
+""",
+    "memory bomb of many processes": """
+import os
+for _ in range(8):
+    if os.fork() == 0:
+        break
+kept = [b"x" * 2**24 for _ in range(24)]
+while True:
+    pass
+""",
+    "fork bomb": """
+import os
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+""",
+    "endless loop": """
+while True:
+    pass
+""",
+    "10 GB of output": """
+import os, sys
+line = "x" * 2**20
+for _ in range(10 * 2**10):
+    print(line)
+    os.write(1, b"y" * 2**10)
+    sys.__stderr__.write("z")
+""",
+    "filled disk": """
+import os
+for folder in ("/tmp", "/dev/shm", "/"):
+    for number in range(30_000):
+        try:
+            with open(f"{folder}/{number}", "wb") as file:
+                file.write(bytes(2**20))
+        except OSError:
+            if number > 40:
+                break
+""",
 }
-HONEST = "import os\nfrom pathlib import Path\nPath('/tmp/mine').write_text('x' * 10**6)\ndef f(x):\n    return 2 * x"
+"""Each stands where the answer should; none leaves one."""
+
+HONEST = """
+from pathlib import Path
+Path("/tmp/mine").write_text("x" * 10**6)
+def f(x):
+    return 2 * x
+"""
+TRY = """
+for name, source in @SOURCES@.items():
+    print(json.dumps([name, attempt(source)]))
+"""
 
 
 def probed(places: dict[str, str]) -> dict[str, str]:
@@ -48,7 +95,7 @@ def probed(places: dict[str, str]) -> dict[str, str]:
     found = {}
     for group in [together, *([probe] for probe in PROBES if probe.alone)]:
         sources = {probe.name: placed(probe.source, places) for probe in group}
-        cell = f"{PRELUDE}\nfor name, source in {sources!r}.items():\n    print(json.dumps([name, attempt(source)]))"
+        cell = PRELUDE + TRY.replace("@SOURCES@", repr(sources))
         ours, theirs = socket.socketpair()
         fork = warm.fork("answer", [theirs], LIMITS)
         channel = Channel(ours)

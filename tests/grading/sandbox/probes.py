@@ -31,8 +31,7 @@ def call(name, *arguments, also=(), x32=False):
 
 def attempt(source):
     try:
-        found = {}
-        exec(source, globals(), found)
+        exec(source, dict(globals()))
     except OSError as error:
         allowed = error.errno in (*REFUSED, errno.ENODEV, errno.ENXIO, errno.EINVAL, errno.EAFNOSUPPORT)
         return "refused" if allowed else f"not refused, but: {error}"
@@ -139,7 +138,8 @@ CALLS = {
     "leaves for a namespace of mounts": "call('unshare', 0x20000)",
     "leaves for a network of its own": "call('unshare', 0x40000000)",
     "enters a namespace": "call('setns', os.open('/proc/self/ns/pid', os.O_RDONLY), 0)",
-    "forks into a namespace of users": "call('clone', ctypes.c_ulong(0x10000000 | 17), None, None, None, None)",
+    "forks into a namespace of users": "flags = ctypes.c_ulong(0x10000000 | 17)\n"
+    "call('clone', flags, None, None, None, None)",
     "forks by a call whose flags are not seen": "call('clone3', struct.pack('<11Q', 0x10000000, 0, 0, 0, 17,"
     " 0, 0, 0, 0, 0, 0), 88)",
     "traces a process": "call('ptrace', 0, 0, 0, 0)",
@@ -148,8 +148,10 @@ CALLS = {
     "takes an open file of a process": "call('pidfd_getfd', os.pidfd_open(os.getpid()), 0, 0)",
     "compares processes": "call('kcmp', os.getpid(), os.getpid(), 1, 0, 0)",
     "opens files by their numbers": "call('open_by_handle_at', -100, bytes(128), 0)",
-    "asks for a file's number": "call('name_to_handle_at', -100, b'/etc', struct.pack('<Ii', 120, 0) + bytes(120),"
-    " ctypes.create_string_buffer(8), 0)",
+    "asks for a file's number": """
+handle = struct.pack("<Ii", 120, 0) + bytes(120)
+call("name_to_handle_at", -100, b"/etc", handle, ctypes.create_string_buffer(8), 0)
+""",
     "makes a ring of system calls": "call('io_uring_setup', 8, ctypes.create_string_buffer(120))",
     "loads a program into the kernel": "call('bpf', 0, struct.pack('<IIII', 1, 4, 4, 1) + bytes(112), 128)",
     "watches the processor": "call('perf_event_open', struct.pack('<II', 1, 128) + bytes(120), 0, -1, -1, 0)",
@@ -168,14 +170,27 @@ CALLS = {
     "makes a device": "os.mknod('/tmp/memory', 0o20600, os.makedev(1, 1))",
     "becomes root": "os.setuid(0)",
     "becomes somebody": "os.setresuid(65534, 65534, 65534)",
-    "has capabilities": "assert '0000000000000000' in Path('/proc/self/status').read_text().split('CapEff:')[1][:20]\n"
-    "assert int(Path('/proc/self/status').read_text().split('CapBnd:')[1].split()[0], 16) == 0\nraise OSError(1, 'none')",
-    "could get privileges": "assert Path('/proc/self/status').read_text().split('NoNewPrivs:')[1].split()[0] == '1'\n"
-    "raise OSError(1, 'none')",
-    "sees other processes": "others = [n for n in os.listdir('/proc') if n.isdigit() and int(n) != os.getpid()]\n"
-    "if not others:\n    raise OSError(1, 'none')",
+    "has capabilities": """
+status = dict(line.split(":\\t") for line in Path("/proc/self/status").read_text().splitlines())
+if all(int(status[kind], 16) == 0 for kind in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")):
+    raise OSError(1, "none")
+""",
+    "could get privileges": """
+status = dict(line.split(":\\t") for line in Path("/proc/self/status").read_text().splitlines())
+if status["NoNewPrivs"].strip() == "1":
+    raise OSError(1, "none")
+""",
+    "sees other processes": """
+others = [name for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+if not others:
+    raise OSError(1, "none")
+""",
     "signals a process outside": "os.kill(@OUTSIDER@, 0)",
-    "signals its parent": "if os.getppid() == 0:\n    raise OSError(3, 'it has none')\nos.kill(os.getppid(), 0)",
+    "signals its parent": """
+if os.getppid() == 0:
+    raise OSError(3, "it has none that it sees")
+os.kill(os.getppid(), 0)
+""",
     "raises its limit of processes": "resource.setrlimit(resource.RLIMIT_NPROC, (100_000, 100_000))",
     "raises its limit of memory": "resource.setrlimit(resource.RLIMIT_DATA, (-1, -1))",
     "raises its limit of files": "resource.setrlimit(resource.RLIMIT_NOFILE, (1_000_000, 1_000_000))",
