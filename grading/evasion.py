@@ -9,6 +9,7 @@ import ast
 import contextlib
 import importlib.util
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -53,6 +54,8 @@ ATTRIBUTES = frozenset({
 })  # fmt: skip
 """Attributes by which one gets from a value to the interpreter, or from torch to below its guards."""
 
+ACCESS = frozenset({"getattr", "hasattr", "setattr"})
+
 _USUAL = frozenset({
     "autoreload", "capture", "config", "html", "javascript", "latex", "load_ext", "ls", "markdown",
     "matplotlib", "pip", "precision", "pwd", "reload_ext", "time", "timeit", "who", "whos",
@@ -60,6 +63,7 @@ _USUAL = frozenset({
 _TIMED = ("time", "timeit", "capture")
 _HARMLESS_COMMAND = re.compile(r"\s*(pip|conda|ls|pwd|nvidia-smi|head|cat|wc|du|df)\b[^|&;<>$`\n]*$")
 _WORD = re.compile(r"\w+")
+_MAGIC = re.compile(r"(?m)^\s*[%!?]|=\s*[%!]|\?\s*$")
 
 
 def evasions(sources: Iterable[str], contexts: Iterable[str]) -> list[str]:
@@ -67,8 +71,11 @@ def evasions(sources: Iterable[str], contexts: Iterable[str]) -> list[str]:
     finder = _Finder(contexts)
     transformer = TransformerManager()
     for source in sources:
-        with contextlib.suppress(SyntaxError):  # then it is not run either
-            finder.read(transformer.transform_cell(source))
+        text = unicodedata.normalize("NFKC", source)  # as Python reads names
+        magic = _MAGIC.search(text)
+        if magic or not finder.words.isdisjoint(_WORD.findall(text)):
+            with contextlib.suppress(SyntaxError):  # then it is not run either
+                finder.read(transformer.transform_cell(source) if magic else source)
     return finder.found()
 
 
@@ -82,6 +89,9 @@ class _Finder:
     def __init__(self, contexts: Iterable[str]) -> None:
         self.own = {dotted.rpartition(".")[2] for dotted in contexts}
         self.packages = {dotted.rpartition(".")[0]: _submodules(dotted) for dotted in contexts}
+        modules = {part for dotted in contexts for part in dotted.split(".")[:-1]}
+        parts = set[str]().union(*self.packages.values())
+        self.words = MODULES | NAMES | ATTRIBUTES | ACCESS | self.own | modules | parts
         self.trees: list[ast.AST] = []
         self.held: dict[str, str] = {}  # names that stand for modules to be watched in use, and for which
 
@@ -151,7 +161,7 @@ class _Finder:
             if node.name in ATTRIBUTES:
                 yield node.name
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id in ("getattr", "setattr", "hasattr"):
+            if node.func.id in ACCESS:
                 name = node.args[1] if len(node.args) > 1 else None
                 if not isinstance(name, ast.Constant):
                     yield f"{node.func.id} of a name that is computed"

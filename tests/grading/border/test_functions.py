@@ -355,6 +355,44 @@ assert take([batch for batch in [(torch.ones(2), 1), (torch.ones(2), 2)]]) == 2
     assert said[5] == PASSED
 
 
+def test_what_works_another_way_than_in_one_process(judged, passes):
+    answer = """
+def shares(a, b):
+    a.add_(1)
+    return torch.equal(a, b)
+class Door:
+    def __enter__(self): return 1
+    def __exit__(self, *error): return False
+def take(module): return 1
+"""
+    passes(
+        answer,
+        """
+# %%
+from coursekit.check import forbid
+with forbid("conv") as watch:
+    assert watch is None
+# %%
+x = torch.ones(4)
+assert not shares(x, x[:]), "two views of one storage arrive as two tensors"
+""",
+    )
+    said = judged(
+        answer,
+        """
+# %%
+with Door():
+    pass
+# %%
+layer = nn.Linear(1, 1)
+layer.register_forward_hook(lambda *a: None)
+take(layer)
+""",
+    )
+    assert said[0].startswith("TypeError: 'Proxy' object does not support the context manager")
+    assert said[1].startswith("WireError: a module with hooks cannot be passed")
+
+
 def test_forbidden_calls_are_refused_where_the_answer_runs(judged, passes):
     setup = """
 from coursekit.check import forbid
