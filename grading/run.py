@@ -53,10 +53,9 @@ def results(
     yield from (result for result, _ in outcomes)
 
 
-EXAMPLES = """examples:
-  grading run 01_convolution                    a hand-in at a time on each core
-  grading run 01_convolution --jobs 1 --json    one after another, a line of JSON each
-  grading run 01_convolution --wait             behind the run that is under way
+EXAMPLES = """example: grading run 01_convolution             a hand-in at a time on each core
+         grading run 01_convolution --jobs 1 --json    one after another, a line of JSON each
+         grading run 01_convolution --wait             behind the run that is under way
 
 on several machines that share this folder:
   dask scheduler                                prints its address

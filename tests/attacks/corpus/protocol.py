@@ -85,7 +85,7 @@ ATTACKS = [
                 def twice(function, x):
                     function(3), function(10)
                     for number in [*range(-5, 50), None, 'print', 1.5, True]:
-                        say({'callback': number, 'arguments': ['list', [['list', []], ['dict', []]]]})
+                        say({'callback': number, 'value': ['list', [['list', []], ['dict', []]]]})
                     return 0
             """,
         },
