@@ -147,9 +147,15 @@ class Encoder:
             raise WireError("sparse and quantized tensors cannot cross; pass the dense tensor")
         if not unmarked:
             self._mark(value)
-        plain = torch.Tensor.detach(value).cpu().resolve_conj().resolve_neg()
+        plain = torch.Tensor.detach(value).cpu()
+        # A conjugate or negative that torch has not worked out yet: done on the flat copy, so strides stay.
+        conjugate, negative = plain.is_conj(), plain.is_neg()
+        plain = plain.conj() if conjugate else plain
+        plain = torch._neg_view(plain) if negative else plain
         strides = [step if size > 1 else 0 for size, step in zip(plain.shape, plain.stride(), strict=True)]
         flat = _flat(plain, strides)
+        flat = flat.conj_physical() if conjugate else flat
+        flat = flat.neg() if negative else flat
         data = flat.view(torch.uint8).numpy() if flat.numel() else b""
         dtype = str(plain.dtype).removeprefix("torch.")
         flags = {
