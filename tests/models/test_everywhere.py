@@ -139,5 +139,5 @@ def test_a_model_card_says_ours_beside_the_lectures():
     assert shown.params == parameters(on_meta("resnet50")) == 25_557_032
     assert shown.macs == 4_089_184_256
     text = str(shown)
-    for part in ("Deep residual learning", "2015", "76.13", "25.6 M", "4.09 G"):
+    for part in ("Deep residual learning", "2016", "76.13", "25.6 M", "4.09 G"):
         assert part in text
