@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import init
 
 from coursekit.models.card import Card
-from coursekit.models.convnet_aig import gated, skipped
+from coursekit.models.convnet_aig import gated, require_one, skipped
 from coursekit.models.resnet import ResidualBlock
 from coursekit.models.resnet_cifar import ROWS, CifarResNet, cifar_resnet
 
@@ -100,10 +100,7 @@ class BlockDrop(nn.Module):
         Raises:
             ValueError: for more than one image, since each takes its own way, or in training mode.
         """
-        if len(x) != 1 or self.training:
-            raise ValueError(
-                f"infer_one takes one image after eval(); got {len(x)}, training={self.training}"
-            )
+        require_one(self, x)
         kept = [bool(keep) for keep in self.actions(x)[0]]
         x = self.stem(x)
         for block, keep in zip(self.blocks(), kept, strict=True):

@@ -78,6 +78,16 @@ def gated(block: ResidualBlock, x: Tensor, run: Tensor) -> Tensor:
     return block.relu(block.shortcut(x) + run.view(-1, 1, 1, 1) * block.residual(x))
 
 
+def require_one(network: nn.Module, x: Tensor) -> None:
+    """Refuse all but one image in evaluation mode: in a batch each image takes its own way.
+
+    Raises:
+        ValueError: for more than one image, or in training mode.
+    """
+    if len(x) != 1 or network.training:
+        raise ValueError(f"infer_one takes one image after eval(); got {len(x)}, training={network.training}")
+
+
 def skipped(block: ResidualBlock, x: Tensor) -> Tensor:
     """The same block when it does not run: its shortcut."""
     assert block.shortcut is not None
@@ -133,10 +143,7 @@ class ConvNetAIG(nn.Module):
         Raises:
             ValueError: for more than one image, since each takes its own way, or in training mode.
         """
-        if len(x) != 1 or self.training:
-            raise ValueError(
-                f"infer_one takes one image after eval(); got {len(x)}, training={self.training}"
-            )
+        require_one(self, x)
         x = self.stem(x)
         ran = []
         for block, gate in zip(self.blocks(), self.gates, strict=True):
