@@ -152,6 +152,7 @@ def stock(config: Config, topic: str, count: int) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-m", "nbgrader", *command],
             cwd=tree,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
             check=False,

@@ -244,6 +244,7 @@ def warm_process(warmth: Warmth) -> Warm:
         if process is None:
             readable = [*room_contents([*warmth.preload, "grading"]), *map(Path, warmth.readable)]
             environment = {name: value for name, value in os.environ.items() if _KEPT.match(name)}
+            environment |= {"PYTHONHASHSEED": "0"}  # a set is in the same order in every run
             process = _processes[warmth] = Warm(
                 warmth.preload, readable, sandbox=warmth.sandbox, environment=environment
             )

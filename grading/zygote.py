@@ -20,7 +20,10 @@ import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["main"]
 
@@ -52,12 +55,13 @@ def main(descriptor: int) -> None:
     if settings["sandbox"] == "full":
         confinement = sandbox.enter_room([Path(path) for path in settings["readable"]])
     threads = _import(settings["preload"])
-    from grading import answer, judge, shell
+    from grading import answer, huge_pages, judge, shell
 
     made = shell.make_shell()
-    _warm_up()
+    _warm_up(made)
     gc.collect()
     gc.freeze()
+    huge_pages.collapse()
     control.send(json.dumps({"ready": os.getpid(), "threads": threads}).encode())
     _Server(control, confinement, {"answer": answer, "judge": judge}, made).serve()
     os._exit(0)  # nothing here is worth tidying up, and all forks end with it
@@ -121,15 +125,21 @@ def _threads() -> set[str]:
     return set(os.listdir("/proc/self/task")) if Path("/proc/self/task").is_dir() else set()
 
 
-def _warm_up() -> None:
+def _warm_up(made: "InteractiveShell") -> None:
     """Run once what is slow the first time, without starting a thread."""
     import torch
     from tqdm import tqdm
+
+    from grading.shell import told
 
     torch.set_num_threads(1)
     x = torch.ones(2, 2, requires_grad=True)
     torch.testing.assert_close(x @ x, 2 * x)
     torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))
+    try:
+        raise ValueError("the first traceback imports what reads sources and colours them")
+    except ValueError as error:
+        told(made, error)
     tqdm.monitor_interval = 0  # bars need no thread that looks after them
 
 
