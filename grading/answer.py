@@ -262,6 +262,8 @@ class _Answer:
                 with self.watch.entered(contexts):
                     yield
             else:
+                if self.watch is not None:
+                    self.watch.intact = False
                 yield
         finally:
             self.contexts = before

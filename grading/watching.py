@@ -16,6 +16,7 @@ __all__ = ["TamperedError", "Watch"]
 
 _frames = sys._current_frames
 DEPTH = 3
+_HEAP_TYPE = 1 << 9
 
 
 class TamperedError(Exception):
@@ -29,7 +30,10 @@ class Watch:
         self.functions = {dotted: _found(dotted) for dotted in contexts}
         self.modules = _modules(self.functions.values())
         self.stack = _stack_depth()
-        self.before = self._marks()
+        self.kept = self._parts()  # alive, so that nothing else can take their places in memory
+        self.before = _places(self.kept)
+        self.intact = False
+        """Whether nothing has run since the last look; whoever runs something unwatched clears it."""
 
     @contextlib.contextmanager
     def entered(self, contexts: Sequence[Any]) -> Iterator[None]:
@@ -38,7 +42,9 @@ class Watch:
         Raises:
             TamperedError: before or behind it, they do not.
         """
-        self._check()
+        if not self.intact:
+            self._check()
+        self.intact = False
         with contextlib.ExitStack() as stack:
             for dotted, arguments in contexts:
                 stack.enter_context(self.functions[dotted](*arguments))
@@ -47,22 +53,30 @@ class Watch:
             if self.stack() != depth:
                 raise TamperedError("a mode was taken off torch's stack")
         self._check()
+        self.intact = True
 
     def _check(self) -> None:
         if len(_frames()) > 1:
             raise TamperedError("a thread runs beside it, in which nothing is forbidden")
-        now = self._marks()
+        now = _places(self._parts())
         if now != self.before:
             changed = next((name for name in self.before if now.get(name) != self.before[name]), "something")
             raise TamperedError(f"{changed} was changed")
 
-    def _marks(self) -> dict[str, Any]:
-        return {
-            f"{module.__name__}.{name}": _mark(value, DEPTH if ours else 1)
-            for module, ours in self.modules
-            for name, value in list(vars(module).items())
-            if (callable(value) or ours) and not name.startswith("__")
-        }
+    def _parts(self) -> dict[str, list[Any]]:
+        """Each thing that the contexts are made of, and what it is made of in turn."""
+        found: dict[str, list[Any]] = {}
+        for module, ours in self.modules:
+            for name, value in list(vars(module).items()):
+                if (ours or callable(value)) and not name.startswith("__"):
+                    parts = found[f"{module.__name__}.{name}"] = []
+                    _add_parts(value, DEPTH if ours else 1, parts)
+        return found
+
+
+def _places(parts: dict[str, list[Any]]) -> dict[str, list[int]]:
+    """To compare by identity: a thing that says it is equal may not be the same."""
+    return {name: list(map(id, found)) for name, found in parts.items()}
 
 
 def _found(dotted: str) -> Callable[..., Any]:
@@ -82,20 +96,28 @@ def _modules(functions: Any) -> list[tuple[types.ModuleType, bool]]:
     return [(sys.modules[name], ours) for name, ours in found.items() if name in sys.modules]
 
 
-def _mark(value: Any, depth: int) -> Any:
-    """What tells whether a thing has become another or was changed; the thing itself is kept alive by it."""
-    if isinstance(value, types.FunctionType):
+def _add_parts(value: Any, depth: int, parts: list[Any]) -> None:
+    """What tells whether a thing has become another or was changed: it, and what it is made of."""
+    parts.append(value)
+    kind = type(value)
+    if kind is types.FunctionType:
         cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
-        parts = [value.__code__, value.__defaults__, value.__kwdefaults__, *cells]
-        return [_Same(value), *map(_Same, parts)]
-    if depth > 0 and isinstance(value, type):
-        held = [(name, _mark(part, depth - 1)) for name, part in vars(value).items() if callable(part)]
-        return [_Same(value), held]
-    if depth > 0 and type(value) is dict:
-        return [_Same(value), [(_Same(key), _mark(part, depth - 1)) for key, part in value.items()]]
-    if depth > 0 and type(value) in (list, tuple):
-        return [_Same(value), [_mark(part, depth - 1) for part in value]]
-    return _Same(value)
+        parts += [value.__code__, value.__defaults__, value.__kwdefaults__, *cells]
+    elif depth > 0:
+        if isinstance(value, type):
+            if not value.__flags__ & _HEAP_TYPE:
+                return  # written in C: nobody can set its attributes
+            for name, part in vars(value).items():
+                if callable(part):
+                    parts.append(name)
+                    _add_parts(part, depth - 1, parts)
+        elif kind is dict:
+            for key, part in value.items():
+                parts.append(key)
+                _add_parts(part, depth - 1, parts)
+        elif kind is list or kind is tuple:
+            for part in value:
+                _add_parts(part, depth - 1, parts)
 
 
 def _is_filled(cell: Any) -> bool:
@@ -103,18 +125,6 @@ def _is_filled(cell: Any) -> bool:
         return cell.cell_contents is not None
     except ValueError:
         return False
-
-
-class _Same:
-    """Equal to what holds the very same thing."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-    __hash__ = object.__hash__
 
 
 def _stack_depth() -> Callable[[], int]:
