@@ -24,7 +24,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from grading.given import Given, definitions
-from grading.proxies import AnswerLost, Link
+from grading.link import AnswerLost, Link
 from grading.shell import ALL_KEPT, ERROR_LENGTH, Cell, Outputs, attach, run_cell, seed_all
 from grading.tasks import Task
 from grading.wire import Channel, WireError
