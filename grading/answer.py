@@ -17,6 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from grading.decode import Decoder
 from grading.encode import Encoder
 from grading.kinds import is_module
+from grading.naming import install
 from grading.shell import Outputs, attach, run_cell, seed_all
 from grading.watching import TamperedError, Watch
 from grading.wire import Channel, Codec, Owned, Remote, WireError
@@ -250,6 +251,7 @@ class _Answer:
     def do_watch(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
         """Note how these contexts are; no code of the student has run yet."""
         if self.watch is None:
+            install(self.shell.ast_transformers, message["names"])
             self.watch = Watch(message["names"])
         return {}
 

@@ -15,13 +15,17 @@ from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from grading.naming import ACCESS, CHECK, is_computed
+
 __all__ = ["evasions"]
 
 MODULES = frozenset({
-    "_thread", "asyncio", "atexit", "builtins", "cffi", "code", "codeop", "concurrent", "ctypes", "dis",
-    "faulthandler", "gc", "grading", "importlib", "inspect", "joblib", "marshal", "mmap", "mock",
-    "multiprocessing", "numba", "pdb", "pickle", "pkgutil", "pty", "pydoc", "runpy", "seccompy", "signal",
-    "socket", "subprocess", "sys", "threading", "trace", "traceback", "types", "unittest", "weakref",
+    "_thread", "asyncio", "atexit", "bdb", "builtins", "cProfile", "cffi", "cloudpickle", "code", "codeop",
+    "concurrent", "copyreg", "ctypes", "dill", "dis", "doctest", "faulthandler", "gc", "grading",
+    "importlib", "inspect", "joblib", "marshal", "mmap", "mock", "multiprocessing", "numba", "pdb",
+    "pickle", "pkgutil", "profile", "pty", "pydoc", "runpy", "seccompy", "shelve", "signal", "socket",
+    "subprocess", "sys", "threading", "timeit", "trace", "traceback", "types", "unittest", "weakref",
+    "zipimport",
 })  # fmt: skip
 """Modules that give a hold on the interpreter, or run code where nothing is forbidden."""
 
@@ -32,29 +36,31 @@ HARMLESS = {
     }),
     "asyncio": frozenset({"sleep"}),
     "inspect": frozenset({"getdoc", "signature"}),
+    "timeit": frozenset({"default_timer"}),
     "traceback": frozenset({"format_exc", "print_exc"}),
     "types": frozenset({"SimpleNamespace"}),
 }  # fmt: skip
 """What honest work takes from such modules: where nothing else of them is named, they give no hold."""
 
 NAMES = frozenset({
-    "__import__", "breakpoint", "compile", "delattr", "eval", "exec", "get_ipython", "globals", "locals",
-    "vars",
+    "ForwardRef", "__import__", "__match_args__", "breakpoint", "compile", "delattr", "eval", "exec",
+    "get_ipython", "get_type_hints", "globals", "locals", "vars",
 })  # fmt: skip
 """Functions that reach what is not named."""
 
 ATTRIBUTES = frozenset({
-    "__bases__", "__builtins__", "__class__", "__closure__", "__code__", "__dict__", "__func__",
+    "ForwardRef", "__bases__", "__builtins__", "__class__", "__closure__", "__code__", "__dict__", "__func__",
     "__getattribute__", "__globals__", "__loader__", "__mro__", "__reduce__", "__self__", "__spec__",
     "__subclasses__", "__torch_dispatch__", "__torch_function__", "__traceback__", "__wrapped__",
     "_C", "_python_dispatch", "_ops", "attrgetter", "concurrent", "cpp_extension", "ctypes", "ctypeslib",
     "f_back", "f_globals", "multiprocessing", "subprocess", "threading",
-    "f_locals", "fork", "forkpty", "gi_frame", "load_library", "methodcaller", "popen",
+    "f_locals", "fork", "forkpty", "get_type_hints", "gi_frame", "load_library", "methodcaller", "popen",
     "posix_spawn", "spawnv", "system", "tb_frame",
 })  # fmt: skip
 """Attributes by which one gets from a value to the interpreter, or from torch to below its guards."""
 
-ACCESS = frozenset({"getattr", "hasattr", "setattr"})
+KEYWORDS = {"allow_pickle": False, "pickle_module": None, "weights_only": True}
+"""Arguments by which a file may run code when it is read, and what keeps it from that."""
 
 _USUAL = frozenset({
     "autoreload", "capture", "config", "html", "javascript", "latex", "load_ext", "ls", "markdown",
@@ -70,13 +76,15 @@ def evasions(sources: Iterable[str], contexts: Iterable[str]) -> list[str]:
     """What these cells name by which the contexts could be got round; empty for nearly every hand-in."""
     finder = _Finder(contexts)
     transformer = TransformerManager()
+    own_check = []
     for source in sources:
         text = unicodedata.normalize("NFKC", source)  # as Python reads names
-        magic = _MAGIC.search(text)
-        if magic or not finder.words.isdisjoint(_WORD.findall(text)):
+        magic, words = _MAGIC.search(text), _WORD.findall(text)
+        if magic or not finder.words.isdisjoint(words):
             with contextlib.suppress(SyntaxError):  # then it is not run either
                 finder.read(transformer.transform_cell(source) if magic else source)
-    return finder.found()
+        own_check += [CHECK] * (CHECK in words)
+    return [*finder.found(), *own_check[:1]]
 
 
 class _Finder:
@@ -91,7 +99,7 @@ class _Finder:
         self.packages = {dotted.rpartition(".")[0]: _submodules(dotted) for dotted in contexts}
         modules = {part for dotted in contexts for part in dotted.split(".")[:-1]}
         parts = set[str]().union(*self.packages.values())
-        self.words = MODULES | NAMES | ATTRIBUTES | ACCESS | self.own | modules | parts
+        self.words = MODULES | NAMES | ATTRIBUTES | ACCESS | KEYWORDS.keys() | self.own | modules | parts
         self.trees: list[ast.AST] = []
         self.held: dict[str, str] = {}  # names that stand for modules to be watched in use, and for which
 
@@ -118,6 +126,10 @@ class _Finder:
             for node in ast.walk(tree):
                 if isinstance(node, ast.Attribute) and _is_harmless(node):
                     harmless.add(id(node.value))
+                if isinstance(node, ast.Attribute) and _asks_for_its_class(node):
+                    harmless.add(id(node))
+                if isinstance(node, ast.Call) and _is_access(node):
+                    harmless.add(id(node.func))
                 if isinstance(node, ast.Call) and (magic := self._magic(node)) is not None:
                     harmless |= {id(part) for part in ast.walk(node.func)}
                     words += magic
@@ -152,6 +164,8 @@ class _Finder:
         elif isinstance(node, ast.Name):
             if node.id in NAMES | self.own or (node.id in HARMLESS and self.held.get(node.id) == node.id):
                 yield node.id
+            elif node.id in ACCESS:
+                yield f"{node.id} under another name"
         elif isinstance(node, ast.Attribute):
             if node.attr in ATTRIBUTES | self.own:
                 yield node.attr
@@ -160,13 +174,17 @@ class _Finder:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             if node.name in ATTRIBUTES:
                 yield node.name
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id in ACCESS:
-                name = node.args[1] if len(node.args) > 1 else None
-                if not isinstance(name, ast.Constant):
-                    yield f"{node.func.id} of a name that is computed"
-                elif name.value in ATTRIBUTES | NAMES | self.own:
-                    yield repr(name.value)
+        elif isinstance(node, ast.Call) and _is_access(node):
+            name = node.args[1] if len(node.args) > 1 else None
+            if isinstance(name, ast.Constant) and name.value in ATTRIBUTES | NAMES | self.own:
+                yield repr(name.value)
+            elif not isinstance(name, ast.Constant) and not is_computed(node):
+                yield f"{ast.unparse(node.func)} of a name that cannot be seen"
+        elif isinstance(node, ast.keyword):
+            if node.arg in KEYWORDS and getattr(node.value, "value", ...) is not KEYWORDS[node.arg]:
+                yield node.arg
+        elif isinstance(node, ast.MatchClass):
+            yield from (name for name in node.kwd_attrs if name in ATTRIBUTES | self.own)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             words = set(_WORD.findall(node.value)) & ATTRIBUTES
             yield from sorted(word for word in words if word.startswith("__") or word == "_python_dispatch")
@@ -193,6 +211,15 @@ class _Finder:
             guard = package in self.packages and last in self.own
             if parts[0] in MODULES or ATTRIBUTES & set(parts) or guard or self._is_inside(name):
                 yield name
+
+
+def _is_access(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id in ACCESS
+
+
+def _asks_for_its_class(node: ast.Attribute) -> bool:
+    """`x.__class__` is `type(x)`; giving it another one is something else."""
+    return node.attr == "__class__" and isinstance(node.ctx, ast.Load)
 
 
 def _submodules(dotted: str) -> set[str]:
