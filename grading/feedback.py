@@ -1,7 +1,8 @@
 """`grading feedback`: nbgrader's own feedback pages, without the hidden tests.
 
 nbgrader shows students the whole graded notebook (nbgrader #917, #1363). Here one more preprocessor of its
-own kind takes the hidden tests out, and their lines out of tracebacks; what a test said stays.
+own kind takes the hidden tests out, and their lines out of tracebacks; what a test said stays. What runs or
+loads something in a browser is taken out as in the formgrader.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from traitlets.config import Config as Traits
 
 from grading.config import Config, load_config
 from grading.errors import SubmissionError
+from grading.pages import FILTERS
 
 
 class ClearTestTracebacks(ClearHiddenTests):
@@ -47,6 +49,8 @@ def generate_feedback(config: Config, assignment: str) -> None:
     traits.CourseDirectory.course_id = config.name
     traits.CourseDirectory.db_url = config.gradebook
     traits.CourseDirectory.assignment_id = assignment
+    traits.HTMLExporter.sanitize_html = True
+    traits.HTMLExporter.filters = FILTERS
     converter = GenerateFeedback(coursedir=CourseDirectory(config=traits), config=traits)
     converter.force = True
     hide = [ClearHiddenTests, ClearMarkScheme, ClearTestTracebacks]

@@ -41,6 +41,15 @@ def nbgrader_config(config: Config) -> str:
         f'c.ClearSolutions.code_stub = {{"python": {CODE_STUB!r}}}',
         f"c.ClearSolutions.text_stub = {TEXT_STUB!r}",
         f"c.Execute.timeout = {int(config.limits.cell_seconds)}",
+        "",
+        "# A hand-in is shown in the browser of somebody who may change grades: no script of it runs there.",
+        "c.HTMLExporter.sanitize_html = True",
+        "try:",
+        "    from grading.pages import FILTERS",
+        "except ImportError:  # nbconvert's own filter: as safe, and plainer",
+        '    FILTERS = {"strip_files_prefix": "nbconvert.filters.strings.clean_html"}',
+        "c.HTMLExporter.filters = FILTERS",
+        "",
     ]
     if config.gradebook != f"sqlite:///{config.tree / 'gradebook.db'}":
         lines.append(f"c.CourseDirectory.db_url = {config.gradebook!r}")

@@ -1,5 +1,6 @@
 """Stock nbgrader, called as its users call it, agrees with what we generate."""
 
+import json
 import os
 import subprocess
 import sys
@@ -70,6 +71,30 @@ def test_an_edited_release_in_the_tree_is_made_again(small):
     small.edit(release, "How much paper", "How much paint")
     small.build()
     assert release.read_bytes() == small.release.read_bytes()
+
+
+def settings_read(tree, *blocked):
+    """The settings as nbgrader reads them from the tree, in a process that cannot import what is blocked."""
+    lines = [
+        "import json, sys",
+        f"sys.modules.update(dict.fromkeys({blocked!r}))",
+        "from traitlets.config.loader import PyFileConfigLoader",
+        "print(json.dumps(PyFileConfigLoader('nbgrader_config.py').load_config()['HTMLExporter']))",
+    ]
+    ran = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], cwd=tree, text=True, capture_output=True, check=True
+    )
+    return json.loads(ran.stdout)
+
+
+def test_pages_are_cleaned_by_our_filter_and_without_us_by_nbconverts(small):
+    tree = small.root / "build/course"
+    ours = settings_read(tree)
+    assert ours["sanitize_html"]
+    assert set(ours["filters"].values()) == {"grading.pages.clean_html"}
+    theirs = settings_read(tree, "grading")
+    assert theirs["sanitize_html"]
+    assert theirs["filters"] == {"strip_files_prefix": "nbconvert.filters.strings.clean_html"}
 
 
 def test_nbval_accepts_the_outputs_a_lecture_keeps(small):
