@@ -1,6 +1,6 @@
 """One epoch of resnet20 on Fashion-MNIST: our training loop beside the one that people usually write.
 
-    python benchmarks/training.py [--steps 40] [--rounds 9] [--accuracy-epochs 1] [--seeds 3]
+    python benchmarks/training.py [--steps 40] [--rounds 9] [--seeds 3] [--accuracy-epochs 1]
         [--threads 2] [--json benchmarks/results/training-cpu.json]
 
 The usual loop is the one of PyTorch's tutorials: torchvision's FashionMNIST with its transforms (random crop,
@@ -13,8 +13,13 @@ round, and each round gives one ratio of each two times; reported are the median
 quartiles. An epoch's seconds are the median round's, scaled from `--steps` to the 469 steps of 60,000 images.
 Worker processes are alive before a round begins, which favours the usual loop a little.
 
+The processor's clock, beside it, counts only the work of this process: what others do on the machine leaves
+it alone, but it does not see what worker processes do, so there the usual loop is the one without workers.
+
 Ingredients: our loop again, with one ingredient taken out or put in. The accuracy of both loops comes from
-whole trainings on all 60,000 images, tested on the 10,000 others. time_to_accuracy.py is about the GPU.
+whole trainings on `--accuracy-images` images, tested on 10,000 others. The usual loop's weight decay is on
+all parameters, as usual. Everything runs where `fit` would: on a GPU, if there is one that
+CUDA_VISIBLE_DEVICES does not hide. time_to_accuracy.py holds the trainings for a GPU.
 """
 
 from __future__ import annotations
@@ -22,14 +27,14 @@ from __future__ import annotations
 import argparse
 import datetime
 import gc
-import itertools
 import json
+import os
 import platform
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,12 +43,13 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, RandomSampler
+from torch.utils.data import DataLoader, RandomSampler, Subset
 from torchvision import datasets, transforms
 
 import coursekit
 from coursekit import data
 from coursekit.data.full import DEBIAN_FASHION
+from coursekit.data.imageset import stratified_order
 from coursekit.models import create_model
 from coursekit.train import Compose, RandomCrop, RandomFlip, TrainConfig, evaluate, fit
 from coursekit.train.run import Run
@@ -68,6 +74,7 @@ CONFIG = TrainConfig(
 
 Set = tuple[Tensor, Tensor]
 Steps = Callable[[int], object]  # takes so many steps of training
+Times = dict[str, list[float]]  # seconds of each contender, by round
 
 
 def network(seed: int = 0) -> nn.Module:
@@ -159,14 +166,19 @@ def ours(train: Set, config: TrainConfig = CONFIG) -> Steps:
     return lambda n: fit(model, train, config=replace(config, lr=0.01, max_steps=n), progress=False)
 
 
-def ours_reading(train: Set, device: torch.device) -> Steps:
-    """Our step and batches, but the loss is read at every step."""
+def ours_changed(train: Set, device: torch.device, *, read: bool = False, fused: bool = False) -> Steps:
+    """Our step and batches, but the loss is read at every step, or torch's fused SGD moves the weights."""
     model = network().to(device, memory_format=torch.channels_last)
 
-    def run(n: int) -> None:
+    def run(n: int) -> list[float]:
         running = Run(model.train(), train, replace(CONFIG, lr=0.01, max_steps=n), device)
-        for x, y in itertools.islice(running.batches.epoch(), n):
-            running.step(x, y).tolist()
+        if fused:
+            for group in running.step.optimizer.param_groups:
+                group["fused"], group["foreach"] = True, False
+        for _ in running.steps():
+            if read:
+                running.sums.tolist()
+        return running.sums.tolist()
 
     return run
 
@@ -186,21 +198,6 @@ def ours_loading(train: Set, images: datasets.FashionMNIST, steps: int, device: 
     return run
 
 
-def ours_fused(train: Set, device: torch.device) -> Steps:
-    """Our loop, with torch's fused SGD."""
-    model = network().to(device, memory_format=torch.channels_last)
-
-    def run(n: int) -> list[float]:
-        running = Run(model.train(), train, replace(CONFIG, lr=0.01, max_steps=n), device)
-        for group in running.step.optimizer.param_groups:
-            group["fused"], group["foreach"] = True, False
-        for _ in running.steps():
-            pass
-        return running.sums.tolist()
-
-    return run
-
-
 def contenders(
     train: Set, images: datasets.FashionMNIST, args: argparse.Namespace, device: torch.device
 ) -> dict[str, Steps]:
@@ -213,38 +210,37 @@ def contenders(
         "without 16 bits and channels last": ours(train, without(amp=False, channels_last=False)),
         "without batches on the device": ours_loading(train, images, args.steps, device),
         "without augmentation": ours(train, without(augment=None)),
-        "reading the loss at every step": ours_reading(train, device),
+        "reading the loss at every step": ours_changed(train, device, read=True),
         "with bytes on the device": ours(((train[0] * SPREAD + MEAN).mul(255).round().byte(), train[1])),
-        "with a fused optimizer": ours_fused(train, device),
+        "with a fused optimizer": ours_changed(train, device, fused=True),
         "with an average of the weights": ours(train, without(ema=0.999)),
     }
     if args.compile:
         mine["with torch.compile"] = ours(train, without(compile=True))
-    return {**both, **mine}
+    return {**both, **{who: run for who, run in mine.items() if who == "ours" or args.only in (None, who)}}
 
 
 # Rounds
 
 
-def take_turns(runs: dict[str, Steps], steps: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of `steps` steps of each, round by round."""
+def take_turns(runs: dict[str, Steps], steps: int, rounds: int) -> Iterator[tuple[Times, Times]]:
+    """Seconds of `steps` steps of each so far, after every round: on the wall, and of this process's work."""
     for run in runs.values():
         run(WARMUP)
-    times: dict[str, list[float]] = {who: [] for who in runs}
+    wall: Times = {who: [] for who in runs}
+    processor: Times = {who: [] for who in runs}
     names = list(runs)
-    gc.collect()
-    gc.disable()
-    try:
-        for done in range(rounds):
-            turned = names[done % len(names) :] + names[: done % len(names)]
-            for who in turned if done % 2 else turned[::-1]:
-                started = time.perf_counter()
-                runs[who](steps)
-                times[who].append(time.perf_counter() - started)
-            print(f"round {done + 1} of {rounds}", flush=True)
-    finally:
+    for done in range(rounds):
+        turned = names[done % len(names) :] + names[: done % len(names)]
+        gc.collect()
+        gc.disable()
+        for who in turned if done % 2 else turned[::-1]:
+            started, worked = time.perf_counter(), time.process_time()
+            runs[who](steps)
+            wall[who].append(time.perf_counter() - started)
+            processor[who].append(time.process_time() - worked)
         gc.enable()
-    return times
+        yield wall, processor
 
 
 def ratio(slower: Sequence[float], faster: Sequence[float]) -> dict[str, float]:
@@ -254,24 +250,38 @@ def ratio(slower: Sequence[float], faster: Sequence[float]) -> dict[str, float]:
     return dict(zip(("q1", "median", "q3"), (round(q, 3) for q in quarters), strict=True))
 
 
-def row(who: str, times: dict[str, list[float]], steps: int) -> dict[str, object]:
-    """A line of the tables: seconds an epoch, and how many times as fast as the others it is."""
-    fastest = min((w for w in times if w.startswith("usual")), key=lambda w: statistics.median(times[w]))
-    epoch = statistics.median(times[who]) / steps * STEPS_OF_AN_EPOCH
-    return {
-        "loop": who,
-        "seconds_an_epoch": round(epoch, 2),
-        "milliseconds_a_step": round(1e3 * epoch / STEPS_OF_AN_EPOCH, 2),
-        "times_as_fast_as_usual": ratio(times[fastest], times[who]),
-        "times_as_fast_as_ours": ratio(times["ours"], times[who]),
-    }
+def rows_of(wall: Times, processor: Times, steps: int) -> list[dict]:
+    """A line for each loop: seconds an epoch, and how many times as fast as others it is."""
+    usual = [who for who in wall if who.startswith("usual")]
+    fastest = min(usual, key=lambda who: statistics.median(wall[who]))
+    rows = []
+    for who in wall:
+        a_step, worked = (statistics.median(times[who]) / steps for times in (wall, processor))
+        rows.append(
+            {
+                "loop": who,
+                "seconds_an_epoch": round(a_step * STEPS_OF_AN_EPOCH, 2),
+                "milliseconds_a_step": round(1e3 * a_step, 2),
+                "times_as_fast_as_usual": ratio(wall[fastest], wall[who]),
+                "times_as_fast_as_ours": ratio(wall["ours"], wall[who]),
+                # What other programs leave alone; that of worker processes is not in it.
+                "processor_milliseconds_a_step": round(1e3 * worked, 2),
+                "processor_times_as_fast_as_usual": ratio(processor[usual[0]], processor[who]),
+                "processor_times_as_fast_as_ours": ratio(processor["ours"], processor[who]),
+            }
+        )
+    return rows
 
 
 def markdown(rows: Sequence[dict]) -> str:
-    lines = ["| loop | s an epoch | beside the usual | beside ours |", "| --- | ---: | ---: | ---: |"]
+    """The table; in brackets quartiles, in the last two columns by the processor's clock."""
+    lines = [
+        "| loop | s an epoch | times the usual's speed | of ours | processor: usual's | ours |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    keys = [f"{clock}times_as_fast_as_{who}" for clock in ("", "processor_") for who in ("usual", "ours")]
     for r in rows:
-        beside = (r[f"times_as_fast_as_{who}"] for who in ("usual", "ours"))
-        cells = (f"{b['median']:.2f} ({b['q1']:.2f} to {b['q3']:.2f})" for b in beside)
+        cells = (f"{r[k]['median']:.2f} ({r[k]['q1']:.2f} to {r[k]['q3']:.2f})" for k in keys)
         lines.append(f"| {r['loop']} | {r['seconds_an_epoch']:.1f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -284,7 +294,9 @@ def accuracies(
 ) -> dict[str, object]:
     """Test accuracy of both loops after the same number of epochs, by seed, and seconds of training."""
     test = normalized("test", device)
-    steps = args.accuracy_epochs * STEPS_OF_AN_EPOCH
+    chosen = torch.from_numpy(stratified_order(train[1].cpu().numpy())[: args.accuracy_images])
+    train, part = (train[0][chosen], train[1][chosen]), Subset(images, chosen.tolist())
+    steps = args.accuracy_epochs * -(-len(chosen) // BATCH)
     found: dict[str, list[float]] = {"usual": [], "ours": []}
     seconds: dict[str, list[float]] = {"usual": [], "ours": []}
     for seed in range(args.seeds):
@@ -297,7 +309,7 @@ def accuracies(
         model = network(seed).to(device)
         optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=DECAY)
         scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps)
-        loader = DataLoader(images, BATCH, shuffle=True, num_workers=args.accuracy_workers)
+        loader = DataLoader(part, BATCH, shuffle=True, generator=torch.Generator().manual_seed(seed))
         started = time.perf_counter()
         for _ in range(args.accuracy_epochs):
             usual_epoch(model, loader, optimizer, scheduler, device)
@@ -305,11 +317,18 @@ def accuracies(
         found["usual"].append(evaluate(model, test).accuracy)
         print(f"seed {seed}: ours {found['ours'][-1]:.4f}, usual {found['usual'][-1]:.4f}", flush=True)
     return {
+        "date": now(),
+        "training_images": len(chosen),
         "epochs": args.accuracy_epochs,
+        "steps": steps,
         "test_accuracy": {who: [round(a, 4) for a in values] for who, values in found.items()},
         "mean": {who: round(statistics.mean(values), 4) for who, values in found.items()},
         "seconds": {who: [round(s, 1) for s in values] for who, values in seconds.items()},
     }
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def machine(device: str) -> dict[str, object]:
@@ -319,7 +338,7 @@ def machine(device: str) -> dict[str, object]:
         names = [line.partition(":")[2].strip() for line in info.open() if line.startswith("model name")]
         cpu = names[0] if names else cpu
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": now(),
         "device": device,
         "hardware": torch.cuda.get_device_name() if device == "cuda" else cpu,
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -336,11 +355,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=40, help="of a round")
     parser.add_argument("--rounds", type=int, default=9, help="0 leaves the clock out")
     parser.add_argument("--compile", action="store_true", help="torch.compile as one more ingredient")
+    parser.add_argument("--only", metavar="INGREDIENT", help="of the ingredients, by its name in the table")
     parser.add_argument("--seeds", type=int, default=3, help="of the trainings whose accuracy is compared")
     parser.add_argument("--accuracy-epochs", type=int, default=1, help="of these")
-    parser.add_argument("--accuracy-workers", type=int, default=0, help="of the usual loop in these")
+    parser.add_argument("--accuracy-images", type=int, default=IMAGES, help="training images of these")
     parser.add_argument("--threads", type=int, help="of the CPU; as many as torch takes unless told")
-    parser.add_argument("--json", type=Path, help="write the result here")
+    parser.add_argument("--json", type=Path, help="write the result here; what is left out stays")
     args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -352,16 +372,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         images = usual_set(Path(folder))
         if args.rounds:
-            times = take_turns(contenders(train, images, args, device), args.steps, args.rounds)
-            rows = [row(who, times, args.steps) for who in times]
-            result |= {"steps_of_a_round": args.steps, "rounds": args.rounds, "rows": rows}
+            runs = contenders(train, images, args, device)
+            for wall, processor in take_turns(runs, args.steps, args.rounds):
+                rows = rows_of(wall, processor, args.steps)
+                done = {"steps_of_a_round": args.steps, "rounds": len(wall["ours"]), "rows": rows}
+                keep(args.json, result | done | {"load_average": os.getloadavg()[0]})
+                print(f"round {done['rounds']} of {args.rounds}", flush=True)
             print(markdown(rows))
         if args.seeds:
-            result |= {"accuracy": accuracies(train, images, args, device)}
-            print(json.dumps(result["accuracy"], indent=1))
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(result, indent=1) + "\n")
+            accuracy = accuracies(train, images, args, device)
+            keep(args.json, {"accuracy": accuracy})
+            print(json.dumps(accuracy, indent=1))
+
+
+def keep(path: Path | None, result: dict[str, object]) -> None:
+    """Write the result so far; what it leaves out stays in the file."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(before | result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,20 @@ class Case:
     expected: Callable[..., object] | None = None
     """The oracle, called with fresh arguments: a tensor, a number, a string, or containers of them."""
 
+    use: Callable[..., object] | None = None
+    """What is done with the student's function, as ``use(function, *args, **kwargs)``, where calling it gives
+    nothing that can be compared: build a module, run it, return numbers. What it raises counts as theirs."""
+
+    call: str = ""
+    """The call as the card shows it, where ``use`` does more than call: ``"BasicBlock(2, 3)(x)"``."""
+
+    names: tuple[str, ...] = ()
+    """Of the positional arguments, where they are not the function's own."""
+
+    explain: Callable[[object, object], str] | None = None
+    """A sentence on how the got value differs from the expected one, where there is a better one than the
+    usual; called with both, plain. An empty one is no sentence."""
+
     raises: type[Exception] | None = None
     """The exception that is right for this call, instead of a value."""
 

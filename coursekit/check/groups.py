@@ -28,6 +28,11 @@ class Group:
     """Modules that may not be imported for the first time while the group is forbidden."""
 
 
+def _methods(module: str, *classes: str) -> list[str]:
+    """What makes and what runs an instance of these classes."""
+    return [f"{module}.{name}.{method}" for name in classes for method in ("__init__", "forward")]
+
+
 GROUPS: dict[str, Group] = {
     "conv": Group(
         what="ready-made convolutions",
@@ -89,4 +94,22 @@ GROUPS: dict[str, Group] = {
             "torch.autograd._engine_run_backward",
         ),
     ),
+    "torchvision models": Group(
+        what="ready-made networks and their blocks",
+        instead="Build it from `nn.Conv2d`, `nn.BatchNorm2d` and `nn.Linear`.",
+        functions=(
+            *_methods("torchvision.models.resnet", "BasicBlock", "Bottleneck", "ResNet"),
+            *_methods("coursekit.models.resnet", "ResidualBlock", "BasicBlock", "Bottleneck", "ResNet"),
+            *_methods("coursekit.models.resnet_cifar", "CifarResNet"),
+            *_methods("coursekit.models.preact_resnet", "PreActBlock", "PreActResNet"),
+            *_methods("coursekit.models.parts", "ConvNormAct"),
+            *_methods("timm.models.resnet", "BasicBlock", "Bottleneck", "ResNet"),
+            "torchvision.models.get_model",
+            "coursekit.models.create_model",
+            "timm.create_model",
+            "torch.hub.load",
+        ),
+        modules=("torchvision.models", "coursekit.models", "timm"),
+    ),
 }
+"""What an exercise may forbid, by name."""

@@ -190,7 +190,9 @@ def _imported(dotted: str) -> Any:
     if dotted in sys.modules:
         return sys.modules[dotted]
     module, _, attribute = dotted.rpartition(".")
-    return getattr(sys.modules.get(module), attribute, None)
+    if module not in sys.modules:
+        return None
+    return vars(sys.modules[module]).get(attribute)  # getattr would import what a package imports when asked
 
 
 def _substitute(original: Callable[..., Any], dotted: str) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import CodeType, TracebackType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from coursekit.check.cases import Case, Exercise
@@ -74,8 +75,8 @@ def run(exercise: Exercise, functions: Sequence[Callable[..., Any]]) -> tuple[Ou
 def run_case(case: Case, function: Callable[..., Any], name: str, forbidden: Sequence[str] = ()) -> Outcome:
     """Call ``function`` on one case and compare with its oracle, which gets fresh arguments of its own."""
     args, kwargs = case.args(), _fresh(case.kwargs)
-    arguments = _name_arguments(function, args, kwargs)
-    got, error, watch = _call(function, args, kwargs, forbidden)
+    arguments = _name_arguments(function, args, kwargs, case.names)
+    got, error, watch = _call(function, args, kwargs, forbidden, case.use)
     after = [plain(value) for value in (*args, *kwargs.values())]
     changed = tuple(
         argument.name
@@ -106,7 +107,9 @@ def run_case(case: Case, function: Callable[..., Any], name: str, forbidden: Seq
         left = [plain(value) for value in (*own_args, *own_kwargs.values())]
         mismatch = _compare_arguments(arguments, left, after)
     if mismatch is not None:
-        sentence = f"{mismatch.where}: {mismatch.sentence}" if mismatch.where else mismatch.sentence
+        sentence = case.explain(expected, got) if case.explain is not None else ""
+        usual = f"{mismatch.where}: {mismatch.sentence}" if mismatch.where else mismatch.sentence
+        sentence = sentence or usual
         return Outcome(kind=mismatch.kind, sentence=sentence, mismatch=mismatch, **result)
     if result["changed"]:
         names = " and ".join(changed)
@@ -142,14 +145,27 @@ def _call(
     args: tuple[object, ...],
     kwargs: dict[str, object],
     forbidden: Sequence[str],
+    use: Callable[..., object] | None,
 ) -> tuple[object, BaseException | None, Watch]:
     namespace = _namespace(function)
     with forbid(*forbidden, namespaces=() if namespace is None else (namespace,)) as watch:
         try:
-            got = function(*args, **kwargs)
+            got = function(*args, **kwargs) if use is None else _use(use, function, args, kwargs)
         except (Exception, SystemExit) as error:  # A function that calls exit() fails its case, no more.
             return None, error, watch
     return plain(got), None, watch
+
+
+def _use(
+    use: Callable[..., object],
+    function: Callable[..., Any],
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+) -> object:
+    """With the same random numbers each time: weights that a check does not see are random."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return plain(use(function, *args, **kwargs))
 
 
 def _fresh(kwargs: Mapping[str, object]) -> dict[str, object]:
@@ -157,11 +173,11 @@ def _fresh(kwargs: Mapping[str, object]) -> dict[str, object]:
 
 
 def _name_arguments(
-    function: Callable[..., Any], args: Sequence[object], kwargs: Mapping[str, object]
+    function: Callable[..., Any], args: Sequence[object], kwargs: Mapping[str, object], given: Sequence[str]
 ) -> tuple[Argument, ...]:
-    """Arguments under the names that the student's own signature gives them."""
+    """Arguments under the names that the case gives them, or else the student's own signature."""
     try:
-        parameters = [
+        parameters = list(given) or [
             parameter.name
             for parameter in inspect.signature(function).parameters.values()
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
@@ -227,7 +243,10 @@ def is_spelled_out(argument: Argument) -> bool:
 
 def call_text(outcome: Outcome) -> str:
     """The call as a student could type it: ``conv2d(x, weight, stride=2)``."""
-    return f"{outcome.function}({', '.join(literal(argument) for argument in outcome.arguments)})"
+    return (
+        outcome.case.call
+        or f"{outcome.function}({', '.join(literal(argument) for argument in outcome.arguments)})"
+    )
 
 
 def is_literal(value: object) -> bool:

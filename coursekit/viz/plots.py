@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from coursekit.viz.images import number, write_values
 from coursekit.viz.style import COLOURS, INTENSITY, MARKERS, SIGNED, array, axes, styled
-
-if TYPE_CHECKING:
-    from coursekit.train import History
 
 
 @styled
@@ -220,18 +215,6 @@ def heatmap(
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     ax.figure.colorbar(drawn, ax=ax, label=label)
     return ax
-
-
-@styled
-def training(history: History) -> Figure:
-    """Loss and accuracy of a `History` against epochs, side by side."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.8))
-    tested = bool(history.test_loss)
-    loss = {"training": history.train_loss} | ({"test": history.test_loss} if tested else {})
-    accuracy = {"training": history.train_accuracy} | ({"test": history.test_accuracy} if tested else {})
-    curves(loss, xlabel="epoch", ylabel="cross-entropy (nats)", ax=left)
-    curves(accuracy, xlabel="epoch", ylabel="accuracy (%)", percent=True, ax=right)
-    return figure
 
 
 def table(rows: Sequence[Any], header: Sequence[str] | None = None, *, digits: int = 3) -> None:

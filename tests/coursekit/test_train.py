@@ -2,9 +2,14 @@
 
 import _thread
 import copy
+import dataclasses
 import math
+import os
+import re
+import signal
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -12,7 +17,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import coursekit
-from coursekit.train import TrainConfig, evaluate, fit
+from coursekit.train import RandomCrop, TrainConfig, evaluate, fit, progress
+from coursekit.train.step import half_type
 
 
 def network(seed: int = 0, dropout: float = 0.0) -> nn.Module:
@@ -35,26 +41,33 @@ def assert_same_weights(a: nn.Module, b: nn.Module, **tolerance: float) -> None:
     torch.testing.assert_close(weights(a), weights(b), **tolerance)
 
 
-def by_hand(model: nn.Module, config: TrainConfig, rate=lambda step, total: 1.0) -> list[float]:
-    """Plain SGD with momentum and decay of the weights, spelt out without torch.optim."""
+def by_hand(
+    model: nn.Module, config: TrainConfig, rate=lambda step, total: 1.0
+) -> tuple[list[float], list[dict[str, torch.Tensor]]]:
+    """SGD and what goes with it, without torch.optim: losses, and the weights after every step."""
     x, y = images()
     order = torch.Generator().manual_seed(config.seed)
     velocity = {p: torch.zeros_like(p) for p in model.parameters()}
     steps = math.ceil(len(y) / config.batch_size)
-    losses, step = [], 0
+    losses, path = [], []
     model.train()
     for _ in range(config.epochs):
         total_loss = 0.0
         for index in torch.randperm(len(y), generator=order).split(config.batch_size):
             loss = F.cross_entropy(model(x[index]), y[index], label_smoothing=config.label_smoothing)
-            for p, gradient in zip(velocity, torch.autograd.grad(loss, list(velocity)), strict=True):
+            gradients = torch.autograd.grad(loss, list(velocity))
+            length = math.sqrt(sum(g.square().sum().item() for g in gradients))
+            shorter = min(1.0, config.clip_grad_norm / length) if config.clip_grad_norm else 1.0
+            for p, g in zip(velocity, gradients, strict=True):
                 decay = config.weight_decay if p.dim() > 1 else 0.0
-                velocity[p] = config.momentum * velocity[p] + gradient + decay * p.detach()
-                p.data -= config.lr * rate(step, steps * config.epochs) * velocity[p]
+                gradient = shorter * g + decay * p.detach()
+                velocity[p] = config.momentum * velocity[p] + gradient
+                ahead = gradient + config.momentum * velocity[p] if config.nesterov else velocity[p]
+                p.data -= config.lr * rate(len(path), steps * config.epochs) * ahead
             total_loss += loss.item() * len(index)
-            step += 1
+            path.append({name: value.clone() for name, value in model.state_dict().items()})
         losses.append(total_loss / len(y))
-    return losses
+    return losses, path
 
 
 cpu_only = pytest.mark.skipif(
@@ -69,13 +82,16 @@ cpu_only = pytest.mark.skipif(
         TrainConfig(epochs=1, batch_size=50),
         TrainConfig(epochs=4, batch_size=16, lr=0.05, momentum=0.8, weight_decay=0.1, seed=3),
         TrainConfig(epochs=2, batch_size=10, lr=0.05, label_smoothing=0.2),
+        TrainConfig(epochs=2, batch_size=10, lr=0.05, weight_decay=0.1, nesterov=True),
+        TrainConfig(epochs=2, batch_size=10, lr=0.05, weight_decay=0.1, clip_grad_norm=0.5),
+        TrainConfig(epochs=2, batch_size=10, lr=0.05, clip_grad_norm=1e9),
     ],
-    ids=["one step", "several epochs with decay", "label smoothing"],
+    ids=["one step", "decay", "label smoothing", "Nesterov", "clipping", "nothing to clip"],
 )
 def test_it_trains_as_a_loop_written_by_hand(config):
     ours, theirs = network(), network()
     history = fit(ours, images(), config=config)
-    losses = by_hand(theirs, config)
+    losses, _ = by_hand(theirs, config)
     assert_same_weights(ours, theirs, rtol=1e-5, atol=1e-6)
     assert history.train_loss == pytest.approx(losses, rel=1e-5)
 
@@ -86,6 +102,15 @@ def test_the_cosine_schedule_falls_at_every_step_from_the_full_rate_to_nearly_no
     ours, theirs = network(), network()
     fit(ours, images(), config=config)
     by_hand(theirs, config, rate=lambda step, total: (1 + math.cos(math.pi * step / total)) / 2)
+    assert_same_weights(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@cpu_only
+def test_warming_up_climbs_to_the_full_rate():
+    config = TrainConfig(epochs=2, batch_size=10, lr=0.05, warmup=0.4)  # 4 of 10 steps
+    ours, theirs = network(), network()
+    fit(ours, images(), config=config)
+    by_hand(theirs, config, rate=lambda step, total: min(1.0, (step + 1) / 5))
     assert_same_weights(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
@@ -100,11 +125,12 @@ def test_adamw_decays_weights_but_no_bias_and_no_normalization():
     class Still(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner = network()
-            nn.init.ones_(self.inner[0].bias)
+            self.inner = nn.Sequential(nn.LayerNorm((8, 8)), *network())
+            self.inner.scale = nn.Parameter(torch.ones(3))  # one number a channel, as in layer scale
+            nn.init.ones_(self.inner[1].bias)
 
         def forward(self, x):
-            return 0 * self.inner(x)
+            return 0 * self.inner(x) * self.inner.scale
 
     model = Still()
     before = copy.deepcopy(model.inner)
@@ -115,7 +141,7 @@ def test_adamw_decays_weights_but_no_bias_and_no_normalization():
     )
     after = weights(model.inner)
     for name, value in before.named_parameters():
-        shrunk = value * 0.95 if value.dim() > 1 else value
+        shrunk = value * 0.95 if name in ("1.weight", "6.weight") else value
         torch.testing.assert_close(after[name], shrunk.detach())
 
 
@@ -246,24 +272,220 @@ def test_channels_last_keeps_the_numbers():
     assert_same_weights(plain, last, rtol=1e-4, atol=1e-5)
 
 
-def test_ctrl_c_keeps_what_was_learnt(capsys):
-    model, before = network(), weights(network())
-    done = []
+# Mixed precision, compilation, bytes
 
-    def interrupted_later(x, generator):
-        done.append(1)
-        if len(done) == 10:  # in the third epoch
-            raise KeyboardInterrupt
+
+@cpu_only
+@pytest.mark.parametrize("amp", [True, False])
+def test_mixed_precision_multiplies_in_16_bits_and_keeps_weights_and_loss_in_32(amp):
+    model, seen = network(), []
+    model[0].register_forward_hook(lambda module, x, y: seen.append((y.dtype, module.weight.dtype)))
+    fit(model, images(), config=TrainConfig(epochs=1, amp=amp))
+    assert seen == [(torch.bfloat16 if amp else torch.float32, torch.float32)]
+
+
+@pytest.mark.parametrize(("supported", "half"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_a_gpu_without_bfloat16_gets_float16(supported, half, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    assert half_type(torch.device("cuda")) is half
+    assert half_type(torch.device("cpu")) is torch.bfloat16
+    assert half_type(torch.device("mps")) is torch.float16
+
+
+def test_a_compiled_network_learns_the_same_and_odd_batches_are_not_compiled_for(monkeypatch):
+    compiled, sizes = torch.compile, []
+
+    def traced(model):
+        run = compiled(model, backend="eager")  # traces as the real one does, without a C++ compiler
+        return lambda x: (sizes.append(len(x)), run(x))[1]
+
+    monkeypatch.setattr(torch, "compile", traced)
+    ours, plain = network(), network()
+    fit(ours, images(), config=TrainConfig(epochs=2, batch_size=16, compile=True))
+    fit(plain, images(), config=TrainConfig(epochs=2, batch_size=16))
+    assert_same_weights(ours, plain, rtol=1e-5, atol=1e-6)
+    assert sizes == [16] * 6  # of 8 batches; the last of each epoch has two images
+
+
+def test_bytes_are_trained_on_and_evaluated_as_shares_of_255():
+    x, y = images()
+    as_bytes = (255 * x).to(torch.uint8)
+    ours, theirs = network(), network()
+    config = TrainConfig(epochs=2, batch_size=16, augment=RandomCrop(1))
+    a = fit(ours, (as_bytes, y), (as_bytes, y), config)
+    b = fit(theirs, (as_bytes.float() / 255, y), (as_bytes.float() / 255, y), config)
+    assert_same_weights(ours, theirs, rtol=1e-6, atol=1e-7)
+    assert a.test_loss == pytest.approx(b.test_loss)
+
+
+# The average of the weights
+
+
+@cpu_only
+@pytest.mark.parametrize("decay", [0.0, 0.3, 0.999])
+def test_the_average_is_the_one_worked_out_by_hand_buffers_too(decay):
+    config = TrainConfig(epochs=3, batch_size=16, lr=0.05, ema=decay)
+    ours, theirs = network(), network()
+    fit(ours, images(), config=config)
+    _, path = by_hand(theirs, config)
+    average = path[0]
+    for t, now in enumerate(path[1:], start=2):
+        d = min(decay, (1 + t) / (10 + t))
+        average = {name: d * average[name] + (1 - d) * now[name] for name in now}
+    average["1.num_batches_tracked"] = torch.tensor(12)
+    torch.testing.assert_close(weights(ours), average, rtol=1e-5, atol=1e-6)
+
+
+def test_evaluation_sees_the_average_and_training_does_not():
+    with_average, without = network(), network()
+    config = TrainConfig(epochs=2, batch_size=16, lr=0.3)
+    averaged = fit(with_average, images(), images(30, 2), dataclasses.replace(config, ema=0.9))
+    plain = fit(without, images(), images(30, 2), config)
+    assert averaged.train_loss == plain.train_loss
+    assert averaged.test_loss != plain.test_loss
+    assert averaged.test_loss[-1] == evaluate(with_average, images(30, 2)).loss
+
+
+def test_the_averaged_statistics_fit_the_averaged_weights():
+    # torch's update_bn computes them anew from the training set.
+    x, y = images(200)
+    x[torch.arange(200), 0, y] += 2
+    model = network()
+    fit(model, (x, y), config=TrainConfig(epochs=15, batch_size=20, lr=0.05, ema=0.95))
+    anew = copy.deepcopy(model)
+    torch.optim.swa_utils.update_bn(x.split(20), anew, device=coursekit.device())
+    assert evaluate(model, (x, y)).loss == pytest.approx(evaluate(anew, (x, y)).loss, abs=0.02)
+
+
+# Deterministic algorithms
+
+
+def settings() -> tuple[object, ...]:
+    cudnn = torch.backends.cudnn
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        cudnn.deterministic,
+        cudnn.benchmark,
+        os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+    )
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_deterministic_algorithms_are_on_while_it_trains_and_settings_come_back(wanted, fails, monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    before, during = settings(), []
+
+    def look(x, generator):
+        during.append(settings())
+        if fails:
+            raise RuntimeError("failed")
         return x
 
-    history = fit(
-        model, images(), images(10), TrainConfig(epochs=5, batch_size=16, augment=interrupted_later)
-    )
+    try:
+        with pytest.raises(RuntimeError, match="failed") if fails else nullcontext():
+            fit(network(), images(), config=TrainConfig(epochs=1, deterministic=wanted, augment=look))
+        assert during == [(True, False, True, False, ":4096:8") if wanted else before]
+        assert settings() == before
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+# The progress bar
+
+
+def drawn_while_training(capsys, monkeypatch, **options) -> str:
+    monkeypatch.setenv("COURSEKIT_LIVE", "1")
+    monkeypatch.setattr(progress, "DELAY", 0)
+
+    def slowly(x, generator):
+        time.sleep(0.11)  # tqdm draws ten times a second
+        return x
+
+    config = TrainConfig(epochs=2, batch_size=25, augment=slowly)
+    fit(network(), images(), images(10), config, **options)
+    return capsys.readouterr().err
+
+
+def test_the_bar_shows_steps_rate_time_left_and_the_last_epochs_figures(capsys, monkeypatch):
+    drawn = drawn_while_training(capsys, monkeypatch)
+    assert re.search(r"3/4 \[00:00<00:00, +[\d.]+step/s", drawn)
+    assert re.search(r"epoch 1, loss=\d\.\d+, accuracy=\d\.\d+", drawn)
+
+
+def test_the_bar_can_be_left_out(capsys, monkeypatch):
+    assert drawn_while_training(capsys, monkeypatch, progress=False) == ""
+
+
+# Ctrl-C
+
+
+def interrupting(at: int, what):
+    """An augmentation that does something at one of its calls."""
+    calls = []
+
+    def augment(x, generator):
+        calls.append(1)
+        if len(calls) == at:
+            what()
+        return x
+
+    return augment
+
+
+def ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_keeps_what_was_learnt_the_step_under_way_included(capsys):
+    ours, straight = network(), network()
+    config = TrainConfig(epochs=5, batch_size=16, augment=interrupting(10, ctrl_c))  # in the third epoch
+    history = fit(ours, images(), images(10), config)
     assert history.interrupted
-    assert len(history.train_loss) == len(history.test_loss) == 2
-    assert not torch.equal(weights(model)["0.weight"], before["0.weight"])
-    assert model.training
-    assert "stopped after 9 of 20 steps" in capsys.readouterr().out
+    assert len(history) == len(history.test_loss) == 2
+    fit(straight, images(), config=TrainConfig(epochs=3, batch_size=16, max_steps=10))
+    assert_same_weights(ours, straight, rtol=0, atol=0)
+    assert ours.training
+    assert "stopped after 10 of 20 steps; the weights learnt so far are kept\n" in capsys.readouterr().out
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_step(capsys):
+    def twice() -> None:
+        ctrl_c()
+        ctrl_c()
+        time.sleep(60)
+
+    history = fit(network(), images(), config=TrainConfig(batch_size=16, augment=interrupting(2, twice)))
+    assert history.interrupted
+    assert "stopped after 1 of 20 steps" in capsys.readouterr().out
+
+
+def test_an_interrupt_in_the_last_step_interrupts_nothing():
+    config = TrainConfig(epochs=1, batch_size=50, augment=interrupting(1, ctrl_c))
+    history = fit(network(), images(), images(10), config)
+    assert not history.interrupted
+    assert len(history.test_loss) == 1
+
+
+def test_afterwards_ctrl_c_is_what_it_was():
+    before = signal.getsignal(signal.SIGINT)
+    fit(network(), images(), config=TrainConfig(epochs=1))
+    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(KeyboardInterrupt):
+        ctrl_c()
+
+
+def test_it_trains_in_another_thread():
+    histories = []
+    thread = threading.Thread(
+        target=lambda: histories.append(fit(network(), images(), config=TrainConfig(epochs=1)))
+    )
+    thread.start()
+    thread.join()
+    assert len(histories[0]) == 1
 
 
 def test_a_real_interrupt_from_outside_ends_a_long_training():
@@ -292,6 +514,11 @@ def test_a_training_that_diverges_is_recorded_as_it_is():
         ({"batch_size": 0}, "batch_size=0"),
         ({"epochs": -1}, "epochs=-1"),
         ({"label_smoothing": 2}, "label_smoothing is 2"),
+        ({"warmup": 1.5}, "warmup is 1.5"),
+        ({"nesterov": True, "optimizer": "adamw"}, "nesterov needs optimizer='sgd'"),
+        ({"nesterov": True, "momentum": 0}, "a momentum above 0"),
+        ({"clip_grad_norm": 0}, "clip_grad_norm is 0"),
+        ({"ema": 1}, "ema is 1"),
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused(options, message):

@@ -7,59 +7,35 @@ and what the lecture's own cells print when they measure real layers.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
-import json
-import re
-import sys
-import types
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 import torch
 
-from grading.masters import Master, read_master
+from grading.masters import Master
+from tests.lecture.telling import (
+    facts_of,
+    lecture_of,
+    listed,
+    numbers,
+    numbers_in,
+    out,
+    told_in,
+    what_is_printed,
+)
 
-FACTS: dict[str, dict[str, Any]] = {
-    fact["id"]: fact
-    for fact in json.loads((Path(__file__).parent / "facts_01.json").read_text(encoding="utf-8"))
-}
-MASTER = Path(__file__).parents[2] / "solutions" / "01_convolution" / "lecture.py"
+FACTS = listed("01")
 COUNTED = ("number", "table", "formula")  # kinds of fact that a computation settles
 
 
 @pytest.fixture(scope="module")
 def lecture() -> Master:
-    return read_master(MASTER)
-
-
-def facts_of(cell: Any) -> list[str]:
-    return str(cell.keys.get("facts", "")).split()
-
-
-def numbers(value: Any) -> list[float]:
-    """All numbers in a nested value, truth values left out."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return [n for part in value for n in numbers(part)]
-    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
-
-
-def numbers_in(text: str) -> set[float]:
-    """The numbers a reader finds in a text: 240,000,000 is one of them, 28x28 holds two."""
-    return {float(n) for n in re.findall(r"\d+(?:\.\d+)?", re.sub(r"(?<=\d),(?=\d{3})", "", text))}
+    return lecture_of("01_convolution")
 
 
 # --- closed forms ----------------------------------------------------------------------------------------
-
-
-def out(width: int, kernel: int, stride: int = 1, padding: int = 0) -> int:
-    """Output width as the number of places where a window fits, counted one by one."""
-    return len(range(0, width + 2 * padding - kernel + 1, stride))
 
 
 def alexnet() -> dict[str, Any]:
@@ -224,24 +200,7 @@ RECOUNTED: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def printed(lecture: Master) -> dict[str, str]:
-    """What the kept cells print, by fact. They need nothing but the setup cells and each other."""
-    threads = torch.get_num_threads()
-    texts: dict[str, str] = {}
-    module = types.ModuleType("lecture_cells")
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setitem(sys.modules, module.__name__, module)  # a dataclass looks its module up
-    try:
-        for cell in lecture.cells:
-            if cell.kind == "code" and (cell.role in ("setup", "parameters") or cell.keys.get("keep")):
-                stdout = io.StringIO()
-                with contextlib.redirect_stdout(stdout):
-                    exec(compile(cell.source, f"<lecture: {cell.source[:40]!r}>", "exec"), vars(module))
-                for fact in facts_of(cell) if cell.keys.get("keep") else ():
-                    texts[fact] = texts.get(fact, "") + stdout.getvalue()
-    finally:
-        monkeypatch.undo()
-        torch.set_num_threads(threads)
-    return texts
+    return what_is_printed(lecture)
 
 
 def counted(kinds: Iterable[str] = COUNTED) -> list[str]:
@@ -252,13 +211,11 @@ def counted(kinds: Iterable[str] = COUNTED) -> list[str]:
 
 
 def test_every_fact_is_told_in_some_cell_of_the_lecture(lecture: Master) -> None:
-    told = {fact for cell in lecture.cells for fact in facts_of(cell)}
-    assert not set(FACTS) - told
+    assert not set(FACTS) - told_in(lecture)
 
 
 def test_the_lecture_names_no_fact_of_its_topic_that_does_not_exist(lecture: Master) -> None:
-    told = {fact for cell in lecture.cells for fact in facts_of(cell)}
-    assert not {fact for fact in told if fact.startswith("01-")} - set(FACTS)
+    assert not {fact for fact in told_in(lecture) if fact.startswith("01-")} - set(FACTS)
 
 
 @pytest.mark.parametrize("fact", counted())

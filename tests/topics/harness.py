@@ -17,7 +17,7 @@ from grading.masters import SOLUTION, Cell, Master, Variant, read_master, read_v
 from grading.variants import answers_of
 from tests.helpers import ROOT
 
-SECONDS = 30.0
+SECONDS = 60.0
 """For one test cell; a wrong answer may loop for ever."""
 
 

@@ -25,7 +25,7 @@ from coursekit.check.deadline import TimeIsUpError, time_limit
 from coursekit.check.fingerprints import VERSION, matches, observation
 from coursekit.check.run import Outcome, run
 
-SECONDS = 5.0
+SECONDS = 20.0
 """How long one wrong answer may take on all public cases of its exercise."""
 
 

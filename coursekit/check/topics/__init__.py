@@ -12,6 +12,7 @@ from coursekit.check.errors import UnknownExerciseError
 
 MODULES: dict[str, str] = {
     "01_convolution": "coursekit.check.topics.convolution",
+    "04_resnet": "coursekit.check.topics.resnet",
 }
 """Topic name to the module that holds its exercises, in the order of the course."""
 

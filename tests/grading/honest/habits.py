@@ -1,6 +1,7 @@
 """Habits that students have in their notebooks: none of them is wrong, and none may cost a point.
 
-Each takes the source of an answer cell and the names of its functions, and gives a source with the habit.
+Each takes the source of an answer cell and the names of its functions, and gives a source with the habit. The
+functions of a class are there as `"Net.forward"`.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,13 +61,14 @@ def typed(source: str, functions: Sequence[str]) -> str:
 def helper_class(source: str, functions: Sequence[str]) -> str:
     """A class that counts calls and can be called itself."""
     lines = [
+        "import functools",
         "class Counted:",
         "    calls: ClassVar[int] = 0",
         "    def __init__(self, function): self.function = function",
         "    def __call__(self, *args, **kwargs):",
         "        Counted.calls += 1",
         "        return self.function(*args, **kwargs)",
-        *(f"{name} = Counted({name})" for name in functions),
+        *(f"{name} = {'functools.partialmethod' * ('.' in name)}(Counted({name}))" for name in functions),
     ]
     return "\n".join(["from typing import ClassVar", source, *lines])
 
@@ -75,10 +77,8 @@ def methods(source: str, functions: Sequence[str]) -> str:
     """The functions are methods of an object."""
     lines = ["class Mine:", "    def __repr__(self): return f'<{self.__class__.__name__}>'", "mine = Mine()"]
     for name in functions:
-        lines += [
-            f"mine.{name} = {name}",
-            f"def {name}(*args, **kwargs): return mine.{name}(*args, **kwargs)",
-        ]
+        method = name.replace(".", "_")
+        lines += [f"mine.{method} = {name}", f"{name} = lambda *a, **options: mine.{method}(*a, **options)"]
     return "\n".join([source, *lines, "print(mine)"])
 
 

@@ -1,0 +1,240 @@
+"""Every topic: right answers get their points, mistakes lose some, the check says which mistake it was."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import combinations
+
+import pytest
+
+from coursekit.check import topics
+from coursekit.check.deadline import TimeIsUpError, time_limit
+from coursekit.check.diagnose import match
+from coursekit.check.fingerprints import matches
+from coursekit.check.run import run
+from grading.masters import solved_source
+from tests.topics.harness import blank, execute, quiet, read_topic
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a topic has: points by tests, so many wrong answers, so many other right ones.
+
+    told_by_hidden_tests_only: wrong answers that are right on every public case, by exercise and name.
+    """
+
+    points: int
+    misconceptions: int
+    alternatives: int
+    told_by_hidden_tests_only: set[tuple[str, str]] = field(default_factory=set)
+
+
+PROMISES = {
+    # A loop over pixels is told by the time it takes.
+    "01_convolution": Promise(24, 56, 16, {("conv2d", "loops-over-pixels")}),
+    "04_resnet": Promise(26, 50, 16),
+}
+TOPICS = {name: read_topic(name) for name in PROMISES}
+
+
+def graded_exercises(topic):
+    return [exercise for exercise in TOPICS[topic].master.header.exercises if not exercise.manual]
+
+
+def variants(kind):
+    """(topic, variant) for all of a kind, with readable names."""
+    return [
+        pytest.param(name, variant, id=f"{name}-{variant.exercise}-{variant.name}")
+        for name, topic in TOPICS.items()
+        for variant in topic.of_kind(kind)
+    ]
+
+
+every_topic = pytest.mark.parametrize("topic", TOPICS)
+every_exercise = pytest.mark.parametrize(
+    ("topic", "exercise"),
+    [
+        pytest.param(name, exercise, id=f"{name}-{exercise.id}")
+        for name in TOPICS
+        for exercise in graded_exercises(name)
+    ],
+)
+
+
+@cache
+def fingerprints(topic):
+    with quiet():
+        return TOPICS[topic].fingerprints()
+
+
+def test_every_topic_with_public_checks_is_here():
+    assert list(TOPICS) == list(topics.MODULES)
+
+
+# ---- the master -------------------------------------------------------------------------------------------
+
+
+@every_topic
+def test_the_header_says_what_the_cells_hold(topic):
+    master, graded = TOPICS[topic].master, graded_exercises(topic)
+    points = Counter()
+    for cell in master.cells:
+        if cell.role in ("test", "manual"):
+            points[cell.exercise] += cell.points
+    assert points == {exercise.id: exercise.points for exercise in master.header.exercises}
+    assert [cell.exercise for cell in master.with_role("answer")] == [exercise.id for exercise in graded]
+    assert [cell.exercise for cell in master.with_role("check")] == [exercise.id for exercise in graded]
+    assert sum(exercise.minutes for exercise in master.header.exercises) == master.header.minutes
+    grade_ids = [cell.grade_id for cell in master.cells if cell.grade_id]
+    assert len(grade_ids) == len(set(grade_ids))
+
+
+@every_topic
+def test_the_header_forbids_what_the_checks_forbid(topic):
+    assert {exercise.id: exercise.forbidden for exercise in graded_exercises(topic)} == {
+        name: exercise.forbidden for name, exercise in TOPICS[topic].exercises.items()
+    }
+
+
+@every_topic
+def test_hidden_tests_say_in_words_what_they_test_and_forbid_what_the_header_forbids(topic):
+    forbidden = {exercise.id: exercise.forbidden for exercise in graded_exercises(topic)}
+    for cell in TOPICS[topic].master.with_role("test"):
+        assert cell.source.startswith("# "), f"{cell.grade_id} needs a visible line that says what is tested"
+        call = f"forbid({', '.join(repr(group) for group in forbidden[cell.exercise])}):".replace("'", '"')
+        withs = [line for line in cell.source.splitlines() if line.strip().startswith("with ")]
+        assert not forbidden[cell.exercise] or any(call in line for line in withs), (
+            f"{cell.grade_id} lacks with {call}"
+        )
+
+
+@every_topic
+def test_the_solved_assignment_scores_full(topic):
+    graded = TOPICS[topic].grade()
+    assert graded.errors == {}
+    assert graded.total == TOPICS[topic].master.header.points == PROMISES[topic].points
+
+
+@every_topic
+def test_the_blank_release_scores_nothing_because_nothing_is_implemented(topic):
+    answers = {cell.exercise: blank(cell) for cell in TOPICS[topic].master.with_role("answer")}
+    graded = TOPICS[topic].grade(answers)
+    assert graded.total == 0
+    assert {name: type(error) for name, error in graded.errors.items()} == dict.fromkeys(
+        graded.points, NotImplementedError
+    )
+
+
+@every_topic
+@pytest.mark.parametrize("release", [blank, solved_source], ids=["blank", "solved"])
+def test_every_other_cell_runs(topic, release, monkeypatch):
+    """Prose that runs code: figures, tables and checks must not need an answer, and must work with one."""
+    monkeypatch.setattr("IPython.display.display", lambda *_args, **_kwargs: None)
+    names = {"__name__": "__hand_in__"}
+    with time_limit(60), quiet():
+        for number, cell in enumerate(TOPICS[topic].master.cells):
+            if cell.kind == "code" and cell.role not in ("test", "manual"):
+                execute(release(cell), names, f"cell {number}")
+
+
+# ---- variants ---------------------------------------------------------------------------------------------
+
+
+@every_topic
+def test_there_are_enough_variants_of_every_exercise(topic):
+    wrong = Counter(variant.exercise for variant in TOPICS[topic].of_kind("misconception"))
+    right = Counter(variant.exercise for variant in TOPICS[topic].of_kind("alternative"))
+    for exercise in graded_exercises(topic):
+        assert wrong[exercise.id] >= (6 if exercise.points >= 3 else 5), exercise.id
+        assert right[exercise.id] >= 2, exercise.id
+    assert wrong.total() >= PROMISES[topic].misconceptions
+    assert right.total() >= PROMISES[topic].alternatives
+
+
+@pytest.mark.parametrize(("topic", "variant"), variants("misconception"))
+def test_a_misconception_loses_points(topic, variant, record_property):
+    record_property("tally", f"{topic}: misconceptions that lose points")
+    graded = TOPICS[topic].grade({variant.exercise: variant.source}, exercise=variant.exercise)
+    full = next(exercise.points for exercise in graded_exercises(topic) if exercise.id == variant.exercise)
+    assert sum(graded.points.values()) < full
+    broken = [
+        error
+        for error in graded.errors.values()
+        if isinstance(error, NameError | SyntaxError | TimeIsUpError)
+    ]
+    assert broken == [], "the variant itself is broken"
+
+
+@pytest.mark.parametrize(("topic", "variant"), variants("alternative"))
+def test_an_alternative_keeps_full_points_and_passes_the_public_check(topic, variant, record_property):
+    record_property("tally", f"{topic}: alternatives that keep full points")
+    graded = TOPICS[topic].grade({variant.exercise: variant.source}, exercise=variant.exercise)
+    assert graded.errors == {}
+    assert graded.total == sum(
+        exercise.points for exercise in graded_exercises(topic) if exercise.id == variant.exercise
+    )
+    assert [outcome.sentence for outcome in TOPICS[topic].check(variant) if not outcome.passed] == []
+
+
+# ---- the public check -------------------------------------------------------------------------------------
+
+
+@every_exercise
+def test_the_public_check_passes_the_reference_in_less_than_0_3_seconds(topic, exercise, record_property):
+    names, public = TOPICS[topic].namespace(), TOPICS[topic].exercises[exercise.id]
+    functions = [names[name] for name in public.functions]
+    outcomes = run(public, functions)  # what torch loads at the first call is not the check's
+    seconds = min(_seconds(public, functions) for _ in range(3))
+    assert [outcome.sentence for outcome in outcomes if not outcome.passed] == []
+    assert 5 <= len(outcomes) <= 8
+    assert seconds < 0.3
+
+
+def _seconds(public, functions):
+    start = time.process_time()  # of this process alone, whatever else the machine is at; one thread computes
+    run(public, functions)
+    return time.process_time() - start
+
+
+@every_topic
+def test_the_public_check_names_at_least_four_mistakes_of_five(topic, record_property):
+    named = {}
+    for variant in TOPICS[topic].of_kind("misconception"):
+        found = match(TOPICS[topic].check(variant), fingerprints(topic).get(variant.exercise, ()))
+        named[variant.exercise, variant.name] = [diagnosis.name for diagnosis in found]
+    alone = [key for key, names in named.items() if names == [key[1]]]
+    report = f"{len(alone)} of {len(named)} misconceptions named, each alone: {len(alone) / len(named):.1%}"
+    record_property("measured", f"{topic}: {report}")
+    others = {key: names for key, names in named.items() if key not in alone}
+    assert len(alone) / len(named) >= 0.80, others
+    assert set(others) == PROMISES[topic].told_by_hidden_tests_only, others
+
+
+@every_topic
+def test_no_two_mistakes_have_the_same_fingerprint(topic):
+    same = [
+        (exercise, one.name, other.name)
+        for exercise, rows in fingerprints(topic).items()
+        for one, other in combinations(rows, 2)
+        if one.outputs.keys() == other.outputs.keys()
+        and all(matches(one.outputs[case], other.outputs[case]) for case in one.outputs)
+    ]
+    assert same == []
+
+
+@every_topic
+def test_a_mistake_that_gives_right_outputs_only_is_left_to_the_hidden_tests(topic):
+    recorded = {(exercise, row.name) for exercise, rows in fingerprints(topic).items() for row in rows}
+    wrong = {(variant.exercise, variant.name) for variant in TOPICS[topic].of_kind("misconception")}
+    assert wrong - recorded == PROMISES[topic].told_by_hidden_tests_only
+
+
+@every_exercise
+def test_three_hints_lead_there_without_giving_code(topic, exercise):
+    hints = TOPICS[topic].exercises[exercise.id].hints
+    assert len(hints) == 3
+    answers = TOPICS[topic].master.with_role("answer")
+    solution = solved_source(next(cell for cell in answers if cell.exercise == exercise.id))
+    lines = {line.strip() for line in solution.splitlines() if "=" in line or "return" in line}
+    assert [line for line in lines for hint in hints if line in hint] == []
