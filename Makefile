@@ -31,7 +31,7 @@ demo: setup ## grade a class of hand-ins → build/demo/report.html, grades.csv
 	$(BIN)/grading demo
 
 # What only computes runs two at a time, one thread each; what watches clocks and processes runs alone.
-COMPUTING := tests/models tests/coursekit tests/check tests/data_sets tests/lecture tests/topics tests/attacks \
+COMPUTING := tests/models tests/coursekit tests/check tests/data_sets tests/lecture tests/topics \
 	$(addprefix tests/grading/,border building honest masters wire)
 
 test: setup ## every test; prints their number and the slowest ten, of those that compute and of the others

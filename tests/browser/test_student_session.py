@@ -3,6 +3,8 @@
 The pictures go to build/pictures, to be looked at.
 """
 
+import re
+
 import pytest
 
 from grading.masters import read_master, read_variants
@@ -11,19 +13,36 @@ from tests.helpers import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-TOPIC = "01_convolution"
 PICTURES = ROOT / "build" / "pictures"
-SOLUTIONS = ROOT / "solutions" / TOPIC
-ANSWERS = answers_of(read_master(SOLUTIONS / "assignment.py"))
-WRONG = of_kind(read_variants(SOLUTIONS / "misconceptions.py"), "misconception")
+EXERCISES = {
+    "01_convolution": ("output_size", "conv2d", "max_pool2d"),
+    "04_resnet": (
+        *("inception", "basic_block", "bottleneck", "make_stage"),
+        *("resnet", "plain_twin", "zero_init_residual", "gradient_norms"),
+    ),
+}
+ANSWERS = {
+    topic: answers_of(read_master(ROOT / "solutions" / topic / "assignment.py")) for topic in EXERCISES
+}
+WRONG = {
+    topic: of_kind(read_variants(ROOT / "solutions" / topic / "misconceptions.py"), "misconception")
+    for topic in EXERCISES
+}
 A_LECTURE_TAKES = 150_000  # milliseconds
 
 
-def open_notebook(page, lab, name):
+def open_notebook(page, lab, topic, name):
     """The notebook in JupyterLab, its kernel idle."""
-    page.goto(f"{lab}/lab/tree/{TOPIC}/{name}?reset")
+    page.add_locator_handler(page.locator(".jp-Dialog", has_text="Select Kernel"), take_python)
+    page.goto(f"{lab}/lab/tree/{topic}/{name}?reset")
     page.locator(".jp-Notebook").wait_for()
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for()
+
+
+def take_python(dialog):
+    """Answer JupyterLab when it asks for a kernel, as it does where none was known in time."""
+    dialog.locator("select").select_option(label="Python 3 (ipykernel)")
+    dialog.locator(".jp-mod-accept").click()
 
 
 def code_cell(page, text):
@@ -55,38 +74,44 @@ def picture(locator, name):
 
 
 @pytest.mark.parametrize(
-    ("exercise", "mistake"),
-    [(exercise, sorted(WRONG[exercise])[0]) for exercise in ("output_size", "conv2d", "max_pool2d")],
+    ("topic", "exercise"), [(topic, exercise) for topic in EXERCISES for exercise in EXERCISES[topic]]
 )
-def test_a_wrong_answer_gets_a_card_and_the_right_one_passes(page, lab, exercise, mistake):
-    open_notebook(page, lab, f"{TOPIC}.ipynb")
+def test_a_wrong_answer_gets_a_card_and_the_right_one_passes(page, lab, topic, exercise):
+    wrong = WRONG[topic][exercise]
+    mistake = sorted(wrong)[0]
+    open_notebook(page, lab, topic, f"{topic}.ipynb")
     run(page, code_cell(page, "import coursekit"))
-    answer, check = code_cell(page, f"def {exercise}("), code_cell(page, f'check("{exercise}"')
+    first = re.search(r"^(def|class) \w+", ANSWERS[topic][exercise], re.MULTILINE)[0]
+    answer, check = code_cell(page, f"{first}("), code_cell(page, f'check("{exercise}"')
     card = check.locator(".jp-OutputArea-output")
 
     run(page, answer)
     run(page, check)
     card.filter(has_text="cases passed").filter(has_text="not written").wait_for()
 
-    type_answer(page, answer, WRONG[exercise][mistake].source)
+    type_answer(page, answer, wrong[mistake].source)
     run(page, check)
-    first_words = " ".join(WRONG[exercise][mistake].says.split()[:4])
+    first_words = " ".join(wrong[mistake].says.split()[:4])
     card.filter(has_text="Diagnosis:").filter(has_text=first_words).wait_for()
     picture(check, f"card-{exercise}-{mistake}")
 
-    type_answer(page, answer, ANSWERS[exercise])
+    type_answer(page, answer, ANSWERS[topic][exercise])
     run(page, check)
     card.filter(has_text="All public cases pass").wait_for()
     picture(check, f"card-{exercise}-right")
 
 
-def test_the_lecture_shows_its_figures_and_its_demo(page, lab):
-    open_notebook(page, lab, f"{TOPIC}_lecture.ipynb")
+@pytest.mark.parametrize("topic", EXERCISES)
+def test_the_lecture_shows_its_figures_and_its_demo(page, lab, topic):
+    open_notebook(page, lab, topic, f"{topic}_lecture.ipynb")
     page.locator(".jp-Notebook .jp-Cell").first.click()
     page.get_by_role("menuitem", name="Run", exact=True).first.click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_timeout(2000)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=A_LECTURE_TAKES)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')]
+            .every(prompt => /\\d/.test(prompt.textContent))""",
+        timeout=A_LECTURE_TAKES,
+    )
 
     assert (
         page.locator(".jp-OutputArea-output [data-mime-type='application/vnd.jupyter.stderr']").count() == 0
@@ -106,4 +131,6 @@ def test_the_lecture_shows_its_figures_and_its_demo(page, lab):
         "([root, old]) => root.querySelector('img') && root.querySelector('img').src !== old",
         arg=[demo.element_handle(), before],
     )
-    picture(demo, "lecture-demo")
+    picture(demo, f"{topic}-demo")
+    for number in range(figures.count()):
+        picture(figures.nth(number), f"{topic}-figure-{number:02}")

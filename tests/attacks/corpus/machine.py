@@ -277,12 +277,16 @@ ATTACKS = [
         "the same, where only single processes are limited",
         first="""
             import os, time
+            heard, said = os.pipe()
             for _ in range(8):
                 if os.fork() == 0:
                     kept = bytearray(600 * 2**20)
                     kept[:: 4096] = b'x' * len(kept[:: 4096])
+                    os.write(said, b'x')
                     time.sleep(30)
                     os._exit(0)
+            for _ in range(8):
+                os.read(heard, 1)
             time.sleep(3)
             print('found: more memory than allowed')
         """,
