@@ -377,13 +377,13 @@ def followed(unit, scale, *, layers=20, width=128, seed=0):
 
 
 TEXTBOOK = {"sigmoid": 1.0, "tanh": 5 / 3, "ReLU": 2**0.5}
-layers = np.arange(1, 21)
+TWENTY = np.arange(1, 21)
 fall = {
     name: torch.stack([followed(unit, TEXTBOOK[name], seed=s)[0] for s in SEEDS])
     for name, unit in UNITS.items()
 }
 ax = viz.curves(
-    fall, x=layers, xlabel="layer (the gradient comes in at 20)", ylabel="gradient, relative", yscale="log"
+    fall, x=TWENTY, xlabel="layer (the gradient comes in at 20)", ylabel="gradient, relative", yscale="log"
 )
 ax.set_xticks((1, 5, 10, 15, 20))
 viz.show(
@@ -418,7 +418,7 @@ def through_twenty(scale=1.0):
     runs = {name: followed(unit, scale) for name, unit in UNITS.items()}
     viz.curves(
         {f"{name} ({flat:.0%} flat)": sizes for name, (sizes, flat) in runs.items()},
-        x=layers,
+        x=TWENTY,
         xlabel="layer (the gradient comes in at 20)",
         ylabel="gradient, relative",
         yscale="log",

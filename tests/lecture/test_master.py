@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import symtable
 from dataclasses import dataclass
 
 import pytest
@@ -154,3 +155,34 @@ def test_there_are_settings_for_every_budget_and_at_least_three_seeds(lecture: M
         ]
         assert len(seeds) == 3
         assert min(seeds) >= 3
+
+
+def bound_at_top(cell: Cell) -> set[str]:
+    """Names that a cell gives a value when it runs, those inside of its functions left out."""
+    table = symtable.symtable(cell.source, "cell", "exec")
+    return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
+
+
+def read_by_its_functions(cell: Cell) -> set[str]:
+    """Names of the notebook that the cell's functions look up each time they are called."""
+    found, tables = set(), symtable.symtable(cell.source, "cell", "exec").get_children()
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        found |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
+    return found
+
+
+def test_a_demo_can_be_used_when_the_lecture_is_over(lecture: Master) -> None:
+    """A slider calls its function again, long after later cells have used names of their own."""
+    cells = code(lecture)
+    demos = [number for number, cell in enumerate(cells) if calls(cell, "lecture.explore")]
+    for number in demos:
+        needed, before = read_by_its_functions(cells[number]), None
+        while needed != before:  # and what the functions of earlier cells that it calls need
+            before = set(needed)
+            for cell in cells[:number]:
+                if bound_at_top(cell) & needed:
+                    needed |= read_by_its_functions(cell)
+        later = {name for cell in cells[number + 1 :] for name in bound_at_top(cell)}
+        assert needed & later == set(), cells[number].source[:80]
