@@ -16,7 +16,7 @@ def graded(request, course, tmp_path_factory):
     """nbgrader's own autograde and feedback on a blank and on a solved hand-in: (tree, topic)."""
     topic = request.param
     tree = tmp_path_factory.mktemp("stock") / "course"
-    without_work = shutil.ignore_patterns("submitted", "autograded", "feedback", "gradebook.db", "results")
+    without_work = shutil.ignore_patterns("submitted", "autograded", "feedback", "results")
     shutil.copytree(course / "build/course", tree, ignore=without_work)  # other tests hand in there too
     for student, folder in {"blank": "release", "solved": "source"}.items():
         target = tree / "submitted" / student / topic
