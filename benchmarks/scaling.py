@@ -1,13 +1,11 @@
 """How grading scales: 10, 100 and 1,000 hand-ins on 1 and 2 workers, in a local pool and by Dask.
 
     python benchmarks/scaling.py [--sizes 10 100 1000] [--workers 1 2] [--places local dask] [--json FILE]
-    python benchmarks/scaling.py --kill [--sizes 1000] [--kills 10] [--seed 1]
+        [--topic 01_convolution]
 
-Every run is the command `grading run` on a fresh copy of a small made-up course; Dask's workers have graded
-something before, so that each has its warm process. Prints a table in Markdown and writes the same as JSON.
-
---kill: the driver is ended by `kill -9` at random moments and started again until it is through; what is
-then in the gradebook and in the tree must equal what an undisturbed run leaves behind.
+Every run is the command `grading run` on a fresh copy of a small made-up course, or of a topic of the real
+one with its reference and alternatives as hand-ins; Dask's workers have graded something before, so that each
+has its warm process. Prints a table in Markdown and writes it as JSON beside those of other topics.
 """
 
 import argparse
@@ -16,10 +14,8 @@ import datetime
 import json
 import os
 import platform
-import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -32,8 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from benchmarks.grading import topic_hand_ins  # noqa: E402
 from grading.build import build  # noqa: E402
 from grading.config import load_config  # noqa: E402
+from grading.demo import demo_course  # noqa: E402
 from tests.grading.run.conftest import COURSE, MASTER, MadeUp  # noqa: E402
 
 A = MadeUp.assignment
@@ -45,14 +43,13 @@ ANSWERS = (
     {"double": "def double(x):\n    return 2 * int(x)", "root": "def root(x):\n    return x / 2"},
     {"essay": "*Your answer here.*"},
 )
-KINDS = """grade.auto_score, grade.manual_score, grade.extra_credit, grade.needs_manual_grade
-comment.auto_comment, comment.manual_comment"""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run: where, how long, and what it used. driver_mb: the most memory that `grading run` ever had."""
+    """One run: of what, where, how long, what it used. driver_mb: the most memory that the command had."""
 
+    topic: str
     place: str
     workers: int
     handins: int
@@ -63,8 +60,12 @@ class Row:
     per_minute_running: float
 
 
-def make_course(root: Path) -> Path:
-    """The made-up course, built, in this folder."""
+def make_course(root: Path, topic: str = A) -> Path:
+    """The made-up course, built, in this folder; or the real one as it is built, with this topic alone."""
+    if topic != A:
+        demo_course(load_config(ROOT / "course.toml"), topic, root / "build")
+        shutil.copy(ROOT / "course.toml", root)
+        return root
     masters = root / "solutions" / A
     masters.mkdir(parents=True)
     (masters / "assignment.py").write_text(MASTER)
@@ -73,9 +74,12 @@ def make_course(root: Path) -> Path:
     return root
 
 
-def make_class(course: Path, root: Path, size: int) -> Path:
+def make_class(course: Path, root: Path, size: int, topic: str = A) -> Path:
     """A copy of the course with so many hand-ins, no two of them the same."""
     shutil.copytree(course, root)
+    if topic != A:
+        topic_hand_ins(load_config(root / "course.toml"), topic, size)
+        return root
     made_up = MadeUp(load_config(root / "course.toml"))
     for number in range(size):
         notebook = made_up.solved(**ANSWERS[number % len(ANSWERS)])
@@ -84,17 +88,17 @@ def make_class(course: Path, root: Path, size: int) -> Path:
     return root
 
 
-def command(*words: str) -> list[str]:
-    """`grading run` of the made-up assignment."""
-    return [str(Path(sys.executable).with_name("grading")), "run", A, *words]
+def command(*words: str, topic: str = A) -> list[str]:
+    """`grading run` of an assignment."""
+    return [str(Path(sys.executable).with_name("grading")), "run", topic, *words]
 
 
-def measured(root: Path, size: int, words: Sequence[str]) -> tuple[float, float, float, float]:
+def measured(root: Path, size: int, words: Sequence[str], topic: str) -> tuple[float, float, float, float]:
     """A whole run: seconds, seconds of processor, most memory in MB, hand-ins a minute once it is running."""
     started, most, lines = time.monotonic(), 0.0, [0.0, 0.0]
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(
-            command("--json", *words), cwd=root, stdout=subprocess.PIPE, stderr=complaints
+            command("--json", *words, topic=topic), cwd=root, stdout=subprocess.PIPE, stderr=complaints
         )
         assert process.stdout is not None
         for number, _ in enumerate(process.stdout):  # a line a hand-in
@@ -131,17 +135,6 @@ def descendants(pid: int) -> dict[int, str]:
         before = len(found)
         found |= {child for child, (parent, _) in parents.items() if parent in found}
     return {child: parents[child][1] for child in found - {pid} if child in parents}
-
-
-def still_there(processes: dict[int, str]) -> list[int]:
-    """Those of these processes that have not ended."""
-    left = []
-    for pid, began in processes.items():
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            if fields[19] == began and fields[0] not in "ZX":
-                left.append(pid)
-    return left
 
 
 def processor_time(pid: int) -> float:
@@ -206,165 +199,75 @@ def end_group(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def local_row(course: Path, folder: Path, size: int, workers: int) -> Row:
-    root = make_class(course, folder / "course", size)
-    wall, cpu, most, running = measured(root, size, ["--jobs", str(workers)])
-    return Row("local", workers, size, wall, cpu, most, 60 * size / wall, running)
+def local_row(course: Path, folder: Path, topic: str, size: int, workers: int) -> Row:
+    root = make_class(course, folder / "course", size, topic)
+    wall, cpu, most, running = measured(root, size, ["--jobs", str(workers)], topic)
+    return Row(topic, "local", workers, size, wall, cpu, most, 60 * size / wall, running)
 
 
-def dask_row(course: Path, folder: Path, size: int, workers: int) -> Row:
-    root = make_class(course, folder / "course", size)
-    warm = make_class(course, folder / "warm", 4 * workers)
+def dask_row(course: Path, folder: Path, topic: str, size: int, workers: int) -> Row:
+    root = make_class(course, folder / "course", size, topic)
+    warm = make_class(course, folder / "warm", 4 * workers, topic)
     with dask_cluster(workers, folder) as (address, processes):
         words = ["--scheduler", address]
-        measured(warm, 4 * workers, words)
+        measured(warm, 4 * workers, words, topic)
         before = sum(processor_time(process.pid) for process in processes)
-        wall, cpu, most, running = measured(root, size, words)
+        wall, cpu, most, running = measured(root, size, words, topic)
         cpu += sum(processor_time(process.pid) for process in processes) - before
-    return Row("dask", workers, size, wall, cpu, most, 60 * size / wall, running)
-
-
-def contents(root: Path) -> dict[str, object]:
-    """All that a run leaves behind, without ids and times that differ each time."""
-    tree = load_config(root / "course.toml").tree
-    where = (
-        " JOIN submitted_notebook ON {0}.notebook_id = submitted_notebook.id"
-        " JOIN submitted_assignment ON submitted_notebook.assignment_id = submitted_assignment.id"
-        " JOIN assignment ON submitted_assignment.assignment_id = assignment.id"
-        " JOIN base_cell ON {0}.cell_id = base_cell.id"
-    )
-    found: dict[str, object] = {}
-    with contextlib.closing(sqlite3.connect(tree / "gradebook.db")) as gradebook:
-        tables = [
-            name for (name,) in gradebook.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        ]
-        for name in tables:
-            found[f"rows of {name}"] = gradebook.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
-        for columns in KINDS.splitlines():
-            table = columns.partition(".")[0]
-            query = f"SELECT student_id, assignment.name, base_cell.name, {columns} FROM {table}"
-            found[table] = sorted(map(repr, gradebook.execute(query + where.format(table))))
-        for query in (
-            "SELECT version_num FROM alembic_version",
-            "SELECT student_id, timestamp FROM submitted_assignment",
-            "SELECT id, first_name, last_name, email FROM student",
-            "SELECT name, type, max_score, cell_type FROM grade_cells JOIN base_cell USING (id)",
-            "SELECT name, source, checksum FROM source_cell",
-        ):
-            found[query] = sorted(map(repr, gradebook.execute(query)))
-    for folder in ("autograded", "results"):
-        for path in sorted((tree / folder).rglob("*")):
-            if path.is_file():
-                text = path.read_text()
-                found[f"{folder}/{path.relative_to(tree / folder)}"] = (
-                    text if path.suffix != ".json" else without_seconds(json.loads(text))
-                )
-    return found
-
-
-def without_seconds(value: object) -> object:
-    """The same without how long it took."""
-    if isinstance(value, dict):
-        return {name: without_seconds(item) for name, item in value.items() if name != "seconds"}
-    return [without_seconds(item) for item in value] if isinstance(value, list) else value
-
-
-@dataclass(frozen=True)
-class Killing:
-    """What was seen when a run was killed again and again.
-
-    stored: how many results there were at each kill. lingered: the longest that any process outlived its
-    driver, in seconds. left: processes that were there half a minute later.
-    """
-
-    stored: tuple[int, ...]
-    lingered: float
-    left: tuple[int, ...]
-
-
-def kill_and_resume(root: Path, size: int, kills: int, seed: int, *words: str) -> Killing:
-    """Run to the end, ended by `kill -9` at random moments, a fifth of them before the first result."""
-    chance, store = random.Random(seed), load_config(root / "course.toml").tree / "results"
-    stored, longest, left = [], 0.0, []
-    early = kills // 5
-    for moment in [0] * early + sorted(chance.randrange(1, size) for _ in range(kills - early)):
-        process = subprocess.Popen(
-            command(*words), cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while len(list(store.glob("*.json"))) < moment and process.poll() is None:
-            time.sleep(0.005)
-        time.sleep(chance.uniform(0, 0.3) if moment else chance.uniform(0, 5))
-        under = descendants(process.pid)
-        process.kill()
-        process.wait()
-        killed = time.monotonic()
-        while still_there(under) and time.monotonic() - killed < 30:
-            time.sleep(0.02)
-        longest = max(longest, time.monotonic() - killed)
-        left += still_there(under)
-        stored.append(len(list(store.glob("*.json"))))
-    subprocess.run(command(*words), cwd=root, check=True, capture_output=True)
-    return Killing(tuple(stored), longest, tuple(left))
-
-
-def differences(one: dict[str, object], other: dict[str, object]) -> list[str]:
-    """The names of what is not the same in both."""
-    return [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
-
-
-def kill(sizes: Sequence[int], kills: int, seed: int) -> int:
-    """Compare a run that was killed with one that was not; 0 when they came out the same."""
-    wrong = 0
-    with tempfile.TemporaryDirectory() as folder:
-        course = make_course(Path(folder, "course"))
-        for size in sizes:
-            calm = make_class(course, Path(folder, f"calm-{size}"), size)
-            subprocess.run(command(), cwd=calm, check=True, capture_output=True)
-            rough = make_class(course, Path(folder, f"rough-{size}"), size)
-            started = time.monotonic()
-            seen = kill_and_resume(rough, size, kills, seed)
-            seconds = time.monotonic() - started
-            found = differences(contents(calm), contents(rough))
-            wrong += len(found) + len(seen.left)
-            print(
-                f"{size} hand-ins, killed {kills} times with {', '.join(map(str, seen.stored))} results"
-                f" stored ({seconds:.0f} s): {len(found)} differences to an undisturbed run,"
-                f" {len(seen.left)} processes left behind (the last one went after {seen.lingered:.1f} s)"
-            )
-            print("\n".join(found[:20]))
-    return int(wrong > 0)
+    return Row(topic, "dask", workers, size, wall, cpu, most, 60 * size / wall, running)
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    heads = ["where", "workers", "hand-ins", "wall s", "CPU s", "driver MB", "a minute", "a minute running"]
-    lines = [f"| {' | '.join(heads)} |", "|---" + "|---:" * (len(heads) - 1) + "|"]
+    heads = [
+        "what",
+        "where",
+        "workers",
+        "hand-ins",
+        "wall s",
+        "CPU s",
+        "driver MB",
+        "a minute",
+        "a minute running",
+    ]
+    lines = [f"| {' | '.join(heads)} |", "|---|---" + "|---:" * (len(heads) - 2) + "|"]
     for row in rows:
         figures = (row.wall_s, row.cpu_s, row.driver_mb, row.per_minute, row.per_minute_running)
-        cells = [row.place, str(row.workers), str(row.handins), *(f"{figure:.1f}" for figure in figures)]
+        cells = [
+            row.topic,
+            row.place,
+            str(row.workers),
+            str(row.handins),
+            *(f"{figure:.1f}" for figure in figures),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def main() -> int:
+def keep(path: Path, about: dict[str, object], rows: Sequence[Row]) -> None:
+    """Write the rows in the place of those of the same topic."""
+    topic = rows[0].topic
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = {**about, "rows": [asdict(row) for row in rows]}
+    path.write_text(json.dumps({**before, topic: found}, indent=1) + "\n")
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1000], metavar="N")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], metavar="N")
+    parser.add_argument("--topic", default=A, help="of the real course instead of the made-up one")
     parser.add_argument("--places", nargs="+", choices=("local", "dask"), default=["local", "dask"])
     parser.add_argument("--json", type=Path, default=RESULTS, help="where the figures go")
-    parser.add_argument("--kill", action="store_true", help="kill and resume instead of measuring")
-    parser.add_argument("--kills", type=int, default=10, metavar="N")
-    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    if args.kill:
-        return kill(args.sizes, args.kills, args.seed)
     rows = []
     for place in args.places:
         for size in args.sizes:
             for workers in args.workers:
                 with tempfile.TemporaryDirectory() as folder:
-                    course = make_course(Path(folder, "blueprint"))
+                    course = make_course(Path(folder, "blueprint"), args.topic)
                     measure = local_row if place == "local" else dask_row
-                    rows.append(measure(course, Path(folder), size, workers))
+                    rows.append(measure(course, Path(folder), args.topic, size, workers))
                     print(rows[-1], file=sys.stderr)
     about = {
         "date": datetime.date.today().isoformat(),
@@ -372,11 +275,9 @@ def main() -> int:
         "cores": os.cpu_count(),
         "machine": platform.machine(),
     }
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps({**about, "rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+    keep(args.json, about, rows)
     print(markdown(rows))
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -17,15 +17,15 @@ difference in accuracy or in seconds, beside the spread of the seeds.
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from training import machine
+from training import keep, machine
 
 import coursekit
 from coursekit import data
@@ -125,36 +125,30 @@ def trained(task: Task, config: TrainConfig, train: Set, test: Set) -> tuple[flo
     return seconds, evaluate(model, test).accuracy
 
 
-def rows_of(name: str, args: argparse.Namespace) -> list[dict]:
-    """A row for the recipe and one for each ablation."""
+def rows_of(name: str, args: argparse.Namespace) -> Iterator[dict]:
+    """A row for the recipe and one for each ablation, each as soon as it is measured."""
     task, device = TASKS[name], coursekit.device()
     if args.epochs:
         task = replace(task, config=replace(task.config, epochs=args.epochs))
     train, test = (loaded(name, split, args.subset, device) for split in ("train", "test"))
-    rows = []
-    for label, config in ablations(task.config).items():
-        if args.no_ablation and rows:
-            break
+    recipes = list(ablations(task.config).items())
+    for label, config in recipes[:1] if args.no_ablation else recipes:
         torch.compiler.reset()
         trained(task, replace(config, max_steps=WARMUP), train, test)
         runs = [trained(task, replace(config, seed=seed), train, test) for seed in range(args.seeds)]
         seconds, accuracy = zip(*runs, strict=True)
-        rows.append(
-            {
-                "task": name,
-                "recipe": label,
-                "epochs": config.epochs,
-                "seconds": [round(s, 3) for s in seconds],
-                "mean_seconds": round(statistics.mean(seconds), 3),
-                "accuracy": [round(a, 4) for a in accuracy],
-                "mean_accuracy": round(statistics.mean(accuracy), 5),
-                "spread": round(statistics.stdev(accuracy), 5) if len(accuracy) > 1 else 0.0,
-                "target": task.target,
-                "reached": statistics.mean(accuracy) >= task.target,
-            }
-        )
-        print(markdown(rows[-1]), flush=True)
-    return rows
+        yield {
+            "task": name,
+            "recipe": label,
+            "epochs": config.epochs,
+            "seconds": [round(s, 3) for s in seconds],
+            "mean_seconds": round(statistics.mean(seconds), 3),
+            "accuracy": [round(a, 4) for a in accuracy],
+            "mean_accuracy": round(statistics.mean(accuracy), 5),
+            "spread": round(statistics.stdev(accuracy), 5) if len(accuracy) > 1 else 0.0,
+            "target": task.target,
+            "reached": statistics.mean(accuracy) >= task.target,
+        }
 
 
 HEADER = (
@@ -182,10 +176,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     result = machine(coursekit.device().type) | {"seeds": args.seeds, "subset": args.subset}
     print(", ".join(f"{key} {value}" for key, value in result.items()))
     print(HEADER)
-    rows = [row for name in args.tasks for row in rows_of(name, args)]
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps({**result, "rows": rows}, indent=1) + "\n")
+    rows: list[dict] = []
+    for row in itertools.chain.from_iterable(rows_of(name, args) for name in args.tasks):
+        rows.append(row)
+        print(markdown(row), flush=True)
+        keep(args.json, result | {"rows": rows})
 
 
 if __name__ == "__main__":

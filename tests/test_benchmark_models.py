@@ -2,6 +2,8 @@
 
 import json
 from argparse import ArgumentTypeError
+from collections import Counter
+from itertools import pairwise
 
 import pytest
 import torch
@@ -77,13 +79,25 @@ def test_the_fastest_setting_is_the_one_that_gains_most_on_torchvisions_default(
         assert gains[best["setting"]] == best["median"] == max(gains.values())
 
 
-def test_the_contenders_take_turns_in_every_order():
-    order = []
-    contenders = {who: (lambda who=who: order.append(who)) for who in "abc"}
-    times = models.take_turns(contenders, "wall", rounds=6, budget=0.0)
-    assert {who: len(t) for who, t in times.items()} == {"a": 6, "b": 6, "c": 6}
-    timed = order[3 * models.WARMUP :]
-    assert len({tuple(timed[i : i + 3]) for i in range(0, 18, 3)}) == 6
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_over_the_rounds_every_contender_follows_every_other_and_has_every_place_equally_often(n):
+    contenders = "abcd"[:n]
+    rounds = models.orders(contenders)
+    follows = Counter(pair for turn in rounds for pair in pairwise(turn))
+    places = Counter((place, who) for turn in rounds for place, who in enumerate(turn))
+    assert len(follows) == n * (n - 1)
+    assert len(set(follows.values())) == 1
+    assert len(places) == n * n
+    assert len(set(places.values())) == 1
+
+
+def test_each_turn_begins_with_a_call_that_is_not_timed(monkeypatch):
+    monkeypatch.setitem(models.CLOCKS, "wall", lambda call: (order.append("timed"), call(), 1.0)[-1])
+    order: list[str] = []
+    contenders = {who: (lambda who=who: order.append(who)) for who in "ab"}
+    times = models.take_turns(contenders, "wall", rounds=2, budget=0.0)
+    assert {who: len(t) for who, t in times.items()} == {"a": 2, "b": 2}
+    assert order[4 * models.WARMUP :] == [*"a", "timed", *"ab", "timed", *"bb", "timed", *"ba", "timed", "a"]
 
 
 def test_a_ratio_is_taken_round_by_round_so_that_a_slow_spell_does_not_count():

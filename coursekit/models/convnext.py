@@ -105,7 +105,9 @@ class ConvNeXtBlock(nn.Module):
         y = self.depthwise(x).permute(0, 2, 3, 1)  # (N, H, W, C)
         y = self.project(self.act(self.expand(self.norm(y))))
         y = self.drop(y.permute(0, 3, 1, 2))  # (N, C, H, W)
-        return torch.addcmul(x, self.scale, y)  # x + scale · y
+        y = self.scale * y
+        y += x  # in place: nothing needs the product again
+        return y
 
 
 def _convnext(

@@ -21,6 +21,13 @@ def example(name: str, batch: int = 2, *, side: int | None = None, seed: int = 0
     return torch.randn(batch, *shape, generator=generator)
 
 
+def small_example(name: str, batch: int = 2) -> Tensor:
+    """Images a little larger than the smallest, so that batch normalization has something to normalize."""
+    side = card(name).smallest
+    exact = len(card(name).input_shape) != 3 or side >= card(name).input_shape[-1]
+    return example(name, batch) if exact else example(name, batch, side=min(32 * (side // 32 + 1), 96))
+
+
 def classes_and_channels(name: str) -> dict[str, int]:
     """The classes and channels that a network was made for, as options of `create_model`."""
     shape = card(name).input_shape

@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from benchmarks.scaling import contents, descendants, differences, kill_and_resume, make_class, still_there
+from benchmarks.killing import contents, differences, kill_and_resume, still_there
+from benchmarks.scaling import descendants, make_class
 from grading import engine, supervise, warm
 from grading.plan import plan
 from grading.records import Status
