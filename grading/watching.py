@@ -30,8 +30,8 @@ class Watch:
         self.functions = {dotted: _found(dotted) for dotted in contexts}
         self.modules = _modules(self.functions.values())
         self.stack = _stack_depth()
-        self.kept = self._parts()  # alive, so that nothing else can take their places in memory
-        self.before = _places(self.kept)
+        self.holders = list(self._holders())  # alive, so that nothing else can take their places in memory
+        self.before = [_held(thing, whole) for _, thing, whole in self.holders]
         self.intact = False
         """Whether nothing has run since the last look; whoever runs something unwatched clears it."""
 
@@ -58,25 +58,58 @@ class Watch:
     def _check(self) -> None:
         if len(_frames()) > 1:
             raise TamperedError("a thread runs beside it, in which nothing is forbidden")
-        now = _places(self._parts())
-        if now != self.before:
-            changed = next((name for name in self.before if now.get(name) != self.before[name]), "something")
-            raise TamperedError(f"{changed} was changed")
+        for (name, thing, whole), before in zip(self.holders, self.before, strict=True):
+            if (now := _held(thing, whole)) != before:
+                parts = before if isinstance(before, dict) else ()
+                part = next((f".{part}" for part in parts if now.get(part) != before[part]), "")
+                raise TamperedError(f"{name}{part} was changed")
 
-    def _parts(self) -> dict[str, list[Any]]:
-        """Each thing that the contexts are made of, and what it is made of in turn."""
-        found: dict[str, list[Any]] = {}
+    def _holders(self) -> Iterator[tuple[str, Any, bool]]:
+        """Each thing that the contexts are made of and that holds others, by name; whether all count."""
         for module, ours in self.modules:
-            for name, value in list(vars(module).items()):
+            yield module.__name__, module, ours
+            for name, value in vars(module).items():
                 if (ours or callable(value)) and not name.startswith("__"):
-                    parts = found[f"{module.__name__}.{name}"] = []
-                    _add_parts(value, DEPTH if ours else 1, parts)
-        return found
+                    dotted = f"{module.__name__}.{name}"
+                    yield from ((dotted, thing, ours) for thing in _inside(value, DEPTH if ours else 1))
 
 
-def _places(parts: dict[str, list[Any]]) -> dict[str, list[int]]:
-    """To compare by identity: a thing that says it is equal may not be the same."""
-    return {name: list(map(id, found)) for name, found in parts.items()}
+def _inside(value: Any, depth: int) -> Iterator[Any]:
+    """This thing and those in it that can be changed."""
+    kind = type(value)
+    if kind is types.FunctionType:
+        yield value
+    elif depth > 0 and (kind in (dict, list, tuple) or _can_be_set(value)):
+        yield value
+        parts = (
+            value if kind in (list, tuple) else vars(value).values() if kind is not dict else value.values()
+        )
+        for part in list(parts):
+            if not isinstance(value, type) or callable(part):
+                yield from _inside(part, depth - 1)
+
+
+def _can_be_set(value: Any) -> bool:
+    """Whether it is a class whose attributes somebody can set: not one that is written in C."""
+    return isinstance(value, type) and bool(value.__flags__ & _HEAP_TYPE)
+
+
+def _held(thing: Any, whole: bool) -> Any:
+    """What it holds now, by identity: a thing that says it is equal may not be the same."""
+    kind = type(thing)
+    if kind is types.FunctionType:
+        cells = [cell.cell_contents for cell in thing.__closure__ or () if _is_filled(cell)]
+        return [*map(id, (thing.__code__, thing.__defaults__, thing.__kwdefaults__)), *map(id, cells)]
+    if kind is list or kind is tuple:
+        return list(map(id, thing))
+    if kind is dict:
+        return [*map(id, thing), *map(id, thing.values())]
+    whole = whole and kind is types.ModuleType
+    return {
+        name: id(part)
+        for name, part in vars(thing).items()
+        if (whole or callable(part)) and (kind is not types.ModuleType or not name.startswith("__"))
+    }
 
 
 def _found(dotted: str) -> Callable[..., Any]:
@@ -94,30 +127,6 @@ def _modules(functions: Any) -> list[tuple[types.ModuleType, bool]]:
         near = {getattr(value, "__module__", None) for value in vars(sys.modules[home]).values()}
         found |= {name: True for name in {home, *near} if str(name).partition(".")[0] == root}
     return [(sys.modules[name], ours) for name, ours in found.items() if name in sys.modules]
-
-
-def _add_parts(value: Any, depth: int, parts: list[Any]) -> None:
-    """What tells whether a thing has become another or was changed: it, and what it is made of."""
-    parts.append(value)
-    kind = type(value)
-    if kind is types.FunctionType:
-        cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
-        parts += [value.__code__, value.__defaults__, value.__kwdefaults__, *cells]
-    elif depth > 0:
-        if isinstance(value, type):
-            if not value.__flags__ & _HEAP_TYPE:
-                return  # written in C: nobody can set its attributes
-            for name, part in vars(value).items():
-                if callable(part):
-                    parts.append(name)
-                    _add_parts(part, depth - 1, parts)
-        elif kind is dict:
-            for key, part in value.items():
-                parts.append(key)
-                _add_parts(part, depth - 1, parts)
-        elif kind is list or kind is tuple:
-            for part in value:
-                _add_parts(part, depth - 1, parts)
 
 
 def _is_filled(cell: Any) -> bool:

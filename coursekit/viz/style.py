@@ -13,8 +13,10 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
+from PIL import Image
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,10 +81,38 @@ def axes(ax: Axes | None, width: float = 8.0, height: float = 5.0) -> Axes:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
+    """The figure as a PNG file on white, cut to what is drawn.
+
+    What `savefig(bbox_inches="tight")` gives, but drawn once instead of twice: half of a hand-in's time went
+    into figures. Where something stands outside of the figure, only matplotlib's own way has it.
+    """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight", facecolor="white")
+    if (picture := _drawn_once(figure)) is not None:
+        picture.save(buffer, "png", compress_level=3)  # on photographs twice as quick as 6, and no larger
+    else:
+        figure.savefig(buffer, format="png", bbox_inches="tight", facecolor="white")
     return buffer.getvalue()
+
+
+def _drawn_once(figure: Figure) -> Image.Image | None:
+    """The picture; None for another backend or resolution, or if something stands outside of the figure."""
+    canvas = figure.canvas
+    if not isinstance(canvas, FigureCanvasAgg) or mpl.rcParams["savefig.dpi"] not in ("figure", figure.dpi):
+        return None
+    colour = figure.get_facecolor()
+    figure.set_facecolor("white")
+    canvas.draw()
+    figure.set_facecolor(colour)
+    width, height = canvas.get_width_height()
+    box = figure.get_tightbbox(canvas.get_renderer()).transformed(figure.dpi_scale_trans)
+    if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1:
+        return None
+    pad = mpl.rcParams["savefig.pad_inches"] * figure.dpi
+    left, top = int(box.x0 - pad), int(height - box.y1 - pad)
+    right, bottom = int(box.x1 + pad) + 1, int(height - box.y0 + pad) + 1
+    picture = Image.new("RGB", (right - left, bottom - top), "white")
+    picture.paste(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"), (-left, -top))
+    return picture
 
 
 def image_tag(picture: bytes, alt: str, *, style: str = "max-width:100%") -> str:

@@ -74,6 +74,29 @@ def test_every_figure_is_a_picture_of_more_than_one_colour_and_less_than_a_megab
     assert len(picture) < 1e6
 
 
+def outside() -> Figure:
+    figure, ax = plt.subplots(figsize=(4, 3))
+    ax.plot([1, 2], label="a line")
+    figure.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    return figure
+
+
+@pytest.mark.parametrize("name", [*FIGURES, "outside"])
+def test_a_picture_is_cut_as_matplotlibs_tight_box_cuts_it_and_holds_the_same(name):
+    figure, tight = figure_of({**FIGURES, "outside": outside}[name]()), io.BytesIO()
+    ours = Image.open(io.BytesIO(png(figure))).convert("L")
+    figure.savefig(tight, format="png", bbox_inches="tight", facecolor="white")
+    theirs = Image.open(tight).convert("L")
+    assert np.abs(np.subtract(ours.size, theirs.size)).max() <= 2
+    width, height = np.minimum(ours.size, theirs.size)
+    one, other = (
+        np.asarray(picture.crop((0, 0, width, height)).reduce(8), float)  # they differ by parts of a pixel
+        for picture in (ours, theirs)
+    )
+    assert np.abs(one - other).mean() < 5
+    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.97
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_drawing_leaves_the_sessions_own_style_alone(name):
     before = dict(plt.rcParams)
