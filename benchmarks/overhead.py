@@ -35,10 +35,11 @@ from benchmarks.grading import (
 from grading.config import Config
 from grading.engine import read_course
 from grading.plan import plan
+from grading.reading import parse
 from grading.record import recording
 from grading.run import results
 from grading.store import store_of
-from grading.transforms import parse, reconcile
+from grading.transforms import reconcile
 from grading.warm import close_all, warm_process
 
 

@@ -18,9 +18,10 @@ from nbgrader.preprocessors import LimitOutput
 
 from grading.errors import InfrastructureError, SubmissionError
 from grading.plan import problem_with, release_path
+from grading.reading import parse
 from grading.records import CellResult, Job, Result, Status
 from grading.supervise import Run, execute, tasks_of
-from grading.transforms import Course, Note, merged_streams, parse, reconcile
+from grading.transforms import Course, Note, merged_streams, reconcile
 from grading.verdict import diagnoses, judge, overall, reasons
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,9 @@ from grading.build import build
 from grading.config import load_config
 from grading.errors import MasterError
 from grading.masters import read_master
+from grading.reading import parse
 from grading.supervise import tasks_of
-from grading.transforms import Course, parse, reconcile
+from grading.transforms import Course, reconcile
 
 MASTER = '''\
 # /// course

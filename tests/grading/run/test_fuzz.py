@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from grading import engine
 from grading.errors import SubmissionError
 from grading.plan import plan
+from grading.reading import parse
 from grading.records import Result, Status, from_json, to_json
 from grading.supervise import tasks_of
-from grading.transforms import Course, parse, reconcile
+from grading.transforms import Course, reconcile
 
 A = "01_numbers"
 MUTANTS, FILES, RUN_EVERY = 2000, 500, 50

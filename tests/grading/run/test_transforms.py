@@ -7,7 +7,8 @@ import nbformat
 import pytest
 
 from grading.errors import SubmissionError
-from grading.transforms import Course, parse, reconcile
+from grading.reading import parse
+from grading.transforms import Course, reconcile
 
 
 def id_of(cell):
