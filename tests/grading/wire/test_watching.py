@@ -8,10 +8,17 @@ import torch
 from torch.utils import _python_dispatch
 
 from coursekit.check import guard
+from grading import watching
 from grading.watching import TamperedError, Watch
 
 FORBID = "coursekit.check.forbid"
 CONTEXTS = [[FORBID, ["conv"]]]
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """As in a process of its own; the one that runs the tests has threads already."""
+    monkeypatch.setattr(watching, "_frames", lambda: {0: None})
 
 
 def look(watch: Watch) -> None:
@@ -20,7 +27,7 @@ def look(watch: Watch) -> None:
         pass
 
 
-def test_what_nobody_touched_is_intact_again_and_again():
+def test_what_nobody_touched_is_intact_again_and_again(alone):
     watch = Watch([FORBID])
     for _ in range(3):
         look(watch)
@@ -58,7 +65,7 @@ def emptied_table(monkeypatch):
         (emptied_table, "GROUPS was changed"),
     ],
 )
-def test_a_change_is_seen_and_named_and_its_undoing_too(tamper, named):
+def test_a_change_is_seen_and_named_and_its_undoing_too(alone, tamper, named):
     watch = Watch([FORBID])
     with pytest.MonkeyPatch.context() as monkeypatch:
         tamper(monkeypatch)
@@ -67,7 +74,7 @@ def test_a_change_is_seen_and_named_and_its_undoing_too(tamper, named):
     watch._check()
 
 
-def test_what_was_changed_under_the_context_is_seen_when_it_is_left():
+def test_what_was_changed_under_the_context_is_seen_when_it_is_left(alone):
     watch = Watch([FORBID])
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
@@ -89,7 +96,7 @@ def test_a_thread_beside_it_is_seen():
         thread.join()
 
 
-def test_a_mode_taken_off_torchs_stack_is_seen():
+def test_a_mode_taken_off_torchs_stack_is_seen(alone):
     watch = Watch([FORBID])
     try:
         with (
