@@ -37,6 +37,8 @@ __all__ = ["Confinement", "confine", "enter_room", "fork_isolated", "limit", "ro
 NOBODY = 65534
 INSIDE = 1000  # the user that code of students sees itself run as
 SCRATCH = Path("/scratch")
+KEPT = Path("/.tmp")
+"""Where the room has what lies in /tmp outside of it, since its own /tmp is for writing."""
 BUILDING_SITE = Path(
     "/sys"
 )  # a folder that every Linux has and the room does not show: nothing is hidden by it
@@ -192,8 +194,7 @@ def confine(confinement: Confinement, limits: Limits) -> None:
     """
     kernel.unshare(Namespace.MOUNT)
     size = f"size={limits.scratch_mb}m,nr_inodes=20000,mode=0777"
-    for folder in (SCRATCH, SHARED_MEMORY):
-        kernel.mount("scratch", folder, "tmpfs", Mount.NOSUID | Mount.NODEV, size)
+    _mount_scratch(Path("/"), size)
     kernel.mount("proc", "/proc", "proc", Mount.NOSUID | Mount.NODEV | Mount.NOEXEC)
     Path("/proc/self/oom_score_adj").write_text("1000")  # where memory runs out, hand-ins end and not the run
     if confinement.user:
@@ -280,16 +281,25 @@ def _furnish(root: Path, readable: list[Path]) -> None:
         (root / "dev" / name).symlink_to(link)
     for folder in ("dev/shm", "proc", SCRATCH.name):
         (root / folder).mkdir(mode=0o777)
-    if not (root / "tmp").exists():  # it does where the course lies in it
-        (root / "tmp").symlink_to(SCRATCH)
+    (root / "tmp").symlink_to(SCRATCH)
     kernel.mount("proc", root / "proc", "proc", Mount.NOSUID | Mount.NODEV | Mount.NOEXEC)
-    kernel.mount("scratch", root / SCRATCH.name, "tmpfs", Mount.NOSUID | Mount.NODEV, "size=64m,mode=0777")
-    kernel.mount("scratch", root / "dev/shm", "tmpfs", Mount.NOSUID | Mount.NODEV, "size=64m,mode=0777")
+    _mount_scratch(root, "size=64m,mode=0777")
+
+
+def _mount_scratch(root: Path, options: str) -> None:
+    """Empty folders to write to; what the course has in /tmp is seen there, through links."""
+    for folder in (SCRATCH, SHARED_MEMORY):
+        place = root / folder.relative_to("/")
+        kernel.mount("scratch", place, "tmpfs", Mount.NOSUID | Mount.NODEV, options)
+    kept = root / KEPT.name
+    for name in os.listdir(kept) if kept.is_dir() else ():
+        (root / SCRATCH.name / name).symlink_to(KEPT / name)
 
 
 def _show(path: Path, root: Path) -> None:
     """Bind one file or folder at its own place under `root`."""
-    target = root / path.relative_to("/")
+    in_tmp = path.is_relative_to("/tmp")
+    target = root / KEPT.name / path.relative_to("/tmp") if in_tmp else root / path.relative_to("/")
     if target.exists():
         return
     if stat.S_ISDIR(path.stat().st_mode):

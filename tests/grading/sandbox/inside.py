@@ -23,7 +23,6 @@ from grading.wire import Channel
 from tests.grading.sandbox.probes import PRELUDE, PROBES
 
 ABSTRACT = "probed-service"
-WARMTH = Warmth()
 LIMITS = Limits(cell_seconds=3, job_seconds=6, memory_mb=1024, scratch_mb=32, processes=24)
 
 BOMBS = {
@@ -79,6 +78,7 @@ for folder in ("/tmp", "/dev/shm", "/"):
 HONEST = """
 from pathlib import Path
 Path("/tmp/mine").write_text("x" * 10**6)
+assert Path("@SHOWN@").read_text() == "of the course, and in /tmp as well"
 def f(x):
     return 2 * x
 """
@@ -88,9 +88,9 @@ for name, source in @SOURCES@.items():
 """
 
 
-def probed(places: dict[str, str]) -> dict[str, str]:
+def probed(places: dict[str, str], warmth: Warmth) -> dict[str, str]:
     """What became of each probe, by name."""
-    warm = warm_process(WARMTH)
+    warm = warm_process(warmth)
     together = [probe for probe in PROBES if not probe.alone]
     found = {}
     for group in [together, *([probe] for probe in PROBES if probe.alone)]:
@@ -125,7 +125,7 @@ def placed(source: str, places: dict[str, str]) -> str:
     return source
 
 
-def bombed(folder: Path) -> dict[str, dict[str, object]]:
+def bombed(folder: Path, warmth: Warmth) -> dict[str, dict[str, object]]:
     """What became of each bomb and of each honest neighbour: score, status, seconds."""
     source = folder / "source" / "a" / "a.ipynb"
     notebook = nbformat.v4.new_notebook()
@@ -147,12 +147,15 @@ def bombed(folder: Path) -> dict[str, dict[str, object]]:
         path.parent.mkdir(parents=True)
         nbformat.write(notebook, path)
     for number, (name, code) in enumerate(BOMBS.items()):
-        for student, answer in ((name, code), (f"neighbour {number}", HONEST)):
+        for student, answer in (
+            (name, code),
+            (f"neighbour {number}", HONEST.replace("@SHOWN@", warmth.readable[0])),
+        ):
             notebook.cells[0].source = answer
             path = folder / "submitted" / student / "a" / "a.ipynb"
             path.parent.mkdir(parents=True)
             nbformat.write(notebook, path)
-            jobs.append(Job(student, "a", path, source, student, LIMITS, "", WARMTH))
+            jobs.append(Job(student, "a", path, source, student, LIMITS, "", warmth))
     return {
         result.student: {"score": result.score, "status": str(result.status), "seconds": result.seconds}
         for result, _ in run_jobs(jobs, engine.run, workers=2, quiet=True)
@@ -165,6 +168,9 @@ def main(folder: Path) -> None:
         path = folder / "course" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("secret")
+    shown = folder / "course" / "shown.txt"
+    shown.write_text("of the course, and in /tmp as well")
+    warmth = Warmth(readable=(str(shown),))
     disks = [path.name for path in Path("/dev").iterdir() if path.is_block_device()]
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
@@ -184,10 +190,10 @@ def main(folder: Path) -> None:
             "ABSTRACT": f"{ABSTRACT}-{os.getuid()}",
         }
         try:
-            probes = probed(places)
+            probes = probed(places, warmth)
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             began = time.monotonic()
-            bombs = bombed(folder / "tree")
+            bombs = bombed(folder / "tree", warmth)
             seconds = time.monotonic() - began
         finally:
             outsider.kill()
