@@ -33,7 +33,7 @@ CELL_SECONDS = 10.0
 """Shorter than in a real run: one hand-in of the class never ends."""
 
 MISCONCEPTIONS, ALTERNATIVES = 5, 1
-"""How many of each an exercise has in the class, unless all are asked for: three minutes on two cores."""
+"""How many of each an exercise has in the class, unless all are asked for: seventy seconds on two cores."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
