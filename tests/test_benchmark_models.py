@@ -59,9 +59,9 @@ def test_each_setting_and_call_has_a_row_with_three_ratios(report):
             measured = row["seconds"][who] / row["seconds"]["ours"]
             assert ratio["q1"] <= ratio["median"] <= ratio["q3"]
             assert ratio["median"] == pytest.approx(
-                measured, rel=0.01
+                measured, rel=0.01, abs=1e-3
             )  # of one round, the median is the ratio
-            assert row["images_per_second"][who] == pytest.approx(2 / row["seconds"][who], rel=0.01)
+            assert row["images_per_second"][who] == pytest.approx(2 / row["seconds"][who], rel=0.01, abs=0.01)
     assert rows[0]["times_as_fast_as"]["default"] == rows[0]["times_as_fast_as"]["torchvision"]
 
 
