@@ -208,6 +208,11 @@ def take_turns(
     return times
 
 
+def per_second(images: int, seconds: float) -> float:
+    """Five digits of it: two places behind the point are too few for a call of some seconds."""
+    return float(f"{images / seconds:.5g}")
+
+
 def orders(contenders: Sequence[str]) -> list[list[str]]:
     """Orders in which each contender has each place, and follows each other one, equally often.
 
@@ -255,7 +260,7 @@ def rows_of(name: str, args: argparse.Namespace) -> list[dict]:
                 "setting": str(setting),
                 "rounds": len(times["ours"]),
                 "seconds": {who: round(t, 6) for who, t in medians.items()},
-                "images_per_second": {who: round(args.batch / t, 2) for who, t in medians.items()},
+                "images_per_second": {who: per_second(args.batch, t) for who, t in medians.items()},
                 "times_as_fast_as": {
                     who: ratio(t, times["ours"]) for who, t in times.items() if who != "ours"
                 },

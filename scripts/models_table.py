@@ -29,7 +29,7 @@ are held against timm by weight transfer, against published counts, or against t
 written out a second time, each in the test file of its family; and each learns sixteen examples by heart
 (`tests/models/test_overfit.py`). All are compiled, exported, pickled and copied
 (`tests/models/test_everywhere.py`), and on a GPU run in float32, under autocast with channels last, compiled
-into one graph, and trained for a step (`tests/models/test_gpu.py`).
+into one graph, and trained for a step (`tests/models/test_gpu.py`, skipped where there is none).
 """
 SPEED = """
 ## How fast five of them are
@@ -43,10 +43,10 @@ contiguous, eager.
 SPEED_RULE = "| --- | --- | --- | ---: | ---: | ---: | ---: |"
 ADVICE = """
 On a GPU, then: `bf16` autocast, `channels_last`, and `torch.compile` where a run is long enough to pay for
-half a minute to three minutes of compiling. A ratio of 1.00 is what equal kernels give. Ours are ahead where
-a layer makes fewer passes over memory: `densenet121` hands one growing map on, where the others concatenate
-the list of maps once more behind each block; `vit_b_16` gives its one projection's views straight to
-`scaled_dot_product_attention`.
+half a minute to three minutes of compiling. A ratio of 1.00 is what equal kernels give. Ours are ahead where,
+by the code, a layer makes fewer passes over memory: `densenet121` hands one growing map on, where the others
+concatenate the list of maps once more behind each block; `vit_b_16` gives its one projection's views straight
+to `scaled_dot_product_attention`.
 
 Look at what a compiler returns before you trust it: `torch.compile` of PyTorch 2.11 for a GPU makes something
 wrong of `inception_v4` on images so small that its last maps have one pixel (96×96); on 160×160 it is right.
