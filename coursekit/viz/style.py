@@ -84,8 +84,8 @@ def png(figure: Figure) -> bytes:
     """The figure as a PNG file on white, cut to what is drawn.
 
     What `savefig(bbox_inches="tight")` gives, but drawn once instead of twice, since figures are
-    the slowest cells of an assignment. Where something stands outside of the figure, only matplotlib's own way
-    has it.
+    the slowest cells of an assignment. Where something stands outside of the figure, only matplotlib's own
+    way has it.
     """
     buffer = io.BytesIO()
     if (picture := _drawn_once(figure)) is not None:
