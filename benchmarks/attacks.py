@@ -30,11 +30,11 @@ from pathlib import Path
 import nbformat
 from nbgrader.api import Gradebook, MissingEntry
 
+from grading.commands.run import results
 from grading.config import Config, load_config
-from grading.plan import plan
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
 from grading.records import Status
-from grading.run import results
-from grading.store import store_of
 from tests.attacks import siege
 from tests.attacks.corpus import ATTACKS
 from tests.attacks.corpus.attack import PUZZLES, TENSORS, Attack, hand_in, make_course, released

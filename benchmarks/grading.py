@@ -32,16 +32,16 @@ from typing import Any
 import nbformat
 from nbgrader.api import Gradebook
 
-from grading.build import build
+from grading.commands.build import build
+from grading.commands.demo import demo_course
+from grading.commands.run import results
 from grading.config import Config, load_config
-from grading.demo import demo_course
-from grading.handins import make_class
-from grading.masters import read_master, read_variants
-from grading.plan import plan
-from grading.record import recording
-from grading.run import results
-from grading.store import store_of
-from grading.warm import stop_all, warm_process
+from grading.course.made_up_class import make_class
+from grading.course.masters import read_master, read_variants
+from grading.gradebook.record import recording
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
+from grading.warm.client import stop_all, warm_process
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -32,15 +32,15 @@ from benchmarks.grading import (
     topic_course,
     topic_hand_ins,
 )
+from grading.commands.run import results
 from grading.config import Config
-from grading.engine import read_course
-from grading.plan import plan
-from grading.reading import parse
-from grading.record import recording
-from grading.run import results
-from grading.store import store_of
-from grading.transforms import reconcile
-from grading.warm import close_all, warm_process
+from grading.gradebook.record import recording
+from grading.gradebook.store import store_of
+from grading.handins.original import read_original
+from grading.handins.parse import parse
+from grading.handins.plan import plan
+from grading.handins.reconcile import reconcile
+from grading.warm.client import close_all, warm_process
 
 
 def cells_alone(sources: list[list[str]], preload: list[str]) -> tuple[float, float]:
@@ -48,9 +48,9 @@ def cells_alone(sources: list[list[str]], preload: list[str]) -> tuple[float, fl
     os.environ["OMP_NUM_THREADS"] = "1"
     for name in preload:
         importlib.import_module(name)
-    from grading.huge_pages import collapse
-    from grading.shell import attach, make_shell, run_cell, seed_all
-    from grading.zygote import _warm_up
+    from grading.fork.huge_pages import collapse
+    from grading.fork.shell import attach, make_shell, run_cell, seed_all
+    from grading.warm.zygote import _warm_up
 
     shell = make_shell()
     _warm_up(shell)
@@ -107,7 +107,7 @@ def measure(topic: str, count: int, root: Path) -> dict[str, Any]:
     else:
         config = topic_course(root, topic)
         topic_hand_ins(config, topic, count)
-    course = read_course(plan(config, topic)[0].source)
+    course = read_original(plan(config, topic)[0].source)
     sources = []
     for job in plan(config, topic)[:10]:
         notebook, _ = reconcile(parse(job.notebook.read_bytes()), course)

@@ -20,8 +20,8 @@ import torch
 
 from coursekit import check
 from coursekit.check.topics import exercises
-from grading.masters import read_master, read_variants
-from grading.variants import answers_of, of_kind, solved_cells
+from grading.course.masters import read_master, read_variants
+from grading.course.variants import answers_of, of_kind, solved_cells
 
 ROOT = Path(__file__).resolve().parent.parent
 REPEATS = 20

@@ -29,9 +29,9 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks.grading import topic_hand_ins  # noqa: E402
-from grading.build import build  # noqa: E402
+from grading.commands.build import build  # noqa: E402
+from grading.commands.demo import demo_course  # noqa: E402
 from grading.config import load_config  # noqa: E402
-from grading.demo import demo_course  # noqa: E402
 from tests.grading.run.conftest import COURSE, MASTER, MadeUp  # noqa: E402
 
 A = MadeUp.assignment

@@ -25,25 +25,29 @@ class Command:
 
 COMMANDS = {
     "build": Command(
-        "grading.build",
+        "grading.commands.build",
         "generate the notebooks and nbgrader's course tree from the masters",
         "grading build --check",
     ),
     "run": Command(
-        "grading.run", "grade the hand-ins of an assignment", "grading run 01_convolution --jobs 4"
+        "grading.commands.run", "grade the hand-ins of an assignment", "grading run 01_convolution --jobs 4"
     ),
     "feedback": Command(
-        "grading.feedback", "write nbgrader's feedback pages", "grading feedback 01_convolution"
+        "grading.commands.feedback", "write nbgrader's feedback pages", "grading feedback 01_convolution"
     ),
-    "report": Command("grading.report", "write the class report", "grading report 01_convolution"),
-    "export": Command("grading.export", "write the grades as CSV", "grading export --output grades.csv"),
+    "report": Command("grading.commands.report", "write the class report", "grading report 01_convolution"),
+    "export": Command(
+        "grading.commands.export", "write the grades as CSV", "grading export --output grades.csv"
+    ),
     "kernel": Command(
-        "grading.kernelspec", 'make Jupyter offer the kernel "Python 3 (warm)"', "grading kernel"
+        "grading.commands.kernel", 'make Jupyter offer the kernel "Python 3 (warm)"', "grading kernel"
     ),
     "doctor": Command(
-        "grading.doctor", "say what this machine can give to shut hand-ins in", "grading doctor --json"
+        "grading.commands.doctor",
+        "say what this machine can give to shut hand-ins in",
+        "grading doctor --json",
     ),
-    "demo": Command("grading.demo", "grade a made-up class from beginning to end", "grading demo"),
+    "demo": Command("grading.commands.demo", "grade a made-up class from beginning to end", "grading demo"),
 }
 
 

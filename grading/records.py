@@ -7,7 +7,7 @@ text carries a version, and a version we cannot read is refused by name, never g
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,9 @@ from typing import Any
 from grading.errors import RecordError
 
 VERSION = 1
+
+ENGINE_VERSION = "two-processes-3"
+"""Of what runs and judges a hand-in; changing it makes every stored result stale."""
 
 
 class Status(StrEnum):
@@ -116,6 +119,16 @@ class Result:
     needs_human: str | None = None
     seconds: float = 0.0
     content_hash: str = ""
+
+
+def exercise_of(grade_id: str, exercises: Iterable[str]) -> str:
+    """The exercise a graded cell belongs to: "test-conv2d-stride" to "conv2d" where that is one of them.
+
+    A cell that matches none is an exercise of its own, as in any nbgrader course.
+    """
+    name = grade_id.removeprefix("test-").removeprefix("check-")
+    matching = [exercise for exercise in exercises if name == exercise or name.startswith(f"{exercise}-")]
+    return max(matching, key=len) if matching else grade_id
 
 
 def to_json(record: Job | Result) -> str:

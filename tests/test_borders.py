@@ -24,5 +24,5 @@ def test_no_import_crosses_the_border(package):
 
 
 def test_a_crossing_import_would_be_seen(tmp_path):
-    (tmp_path / "deep.py").write_text("def f():\n    from grading.build import build\n")
+    (tmp_path / "deep.py").write_text("def f():\n    from grading.commands.build import build\n")
     assert "grading" in imported(tmp_path / "deep.py")

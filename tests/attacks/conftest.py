@@ -6,11 +6,11 @@ import nbformat
 import pytest
 from nbformat.notebooknode import NotebookNode
 
+from grading.commands.run import results
 from grading.config import Config
-from grading.plan import plan
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
 from grading.records import Result
-from grading.run import results
-from grading.store import store_of
 from tests.attacks import siege
 from tests.attacks.corpus import ATTACKS, machine
 from tests.attacks.corpus.attack import PUZZLES, TENSORS, hand_in, honest, make_course

@@ -16,8 +16,8 @@ from pathlib import Path
 import nbformat
 from nbformat.notebooknode import NotebookNode
 
-from grading.building import stock
 from grading.config import Config
+from grading.course import nbgrader_tree
 from tests.attacks.corpus.attack import FOUND, MARKERS, PUZZLES, TENSORS, Attack, hand_in, honest, released
 
 ORPHAN = re.compile(r"orphan-([\w-]+)")
@@ -83,7 +83,7 @@ def plant(config: Config) -> None:
     home.mkdir()
     (home / "token").write_text(MARKERS["home"])
     for assignment in (PUZZLES, TENSORS):
-        stock.register(config, assignment)
+        nbgrader_tree.register(config, assignment)
         for student in ("aaa-honest", "mmm-honest", "zzz-honest"):
             hand_in(config, student, assignment, honest(config, assignment))
     with contextlib.closing(sqlite3.connect(config.tree / "gradebook.db")) as book:

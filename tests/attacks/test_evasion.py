@@ -5,8 +5,9 @@ import ast
 import pytest
 
 import coursekit.check
-from grading.evasion import evasions
-from grading.naming import CHECK, CheckNames, checking
+from grading.answer.computed_names import CheckNames, checking
+from grading.answer.words import CHECK
+from grading.engine.evasion import evasions
 from tests.attacks.corpus import guard
 from tests.attacks.corpus.attack import plain
 
@@ -36,7 +37,7 @@ WAYS = {
     "a cell of another language": "%%bash\npython server.py",
     "the interpreter's modules": "import sys\nsys.modules['coursekit.check.guard'] = None",
     "the same by another name": "import sys as s\ns.modules",
-    "the answering process": "from grading import answer",
+    "the answering process": "from grading.answer import process",
     "frames": "try:\n    1 / 0\nexcept Exception as error:\n    f = error.__traceback__.tb_frame.f_back",
 }
 HONEST = {

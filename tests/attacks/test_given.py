@@ -2,7 +2,7 @@
 
 import nbformat
 
-from grading.given import given_in
+from grading.judge.course_names import given_in
 
 
 def cell(source, **marks):

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from grading.masters import read_master, read_variants
-from grading.variants import answers_of, of_kind
+from grading.course.masters import read_master, read_variants
+from grading.course.variants import answers_of, of_kind
 from tests.helpers import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

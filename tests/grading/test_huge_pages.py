@@ -12,7 +12,7 @@ ENABLED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 PROGRAM = """
 from pathlib import Path
-from grading.huge_pages import collapse
+from grading.fork.huge_pages import collapse
 
 def huge():
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()

@@ -22,8 +22,9 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from nbformat.v4 import new_code_cell, new_notebook
 
-from grading import kernelspec, provisioner
-from grading.provisioner import course_preload
+from grading.commands import kernel as kernel_command
+from grading.jupyter import provisioner
+from grading.jupyter.provisioner import course_preload
 from tests.helpers import ROOT, run_tool
 
 pytestmark = [
@@ -33,7 +34,7 @@ pytestmark = [
 
 # On a machine that does other work at the same time a stricter clock would only measure that work.
 SLACK = float(os.environ.get("COURSE_TIME_SLACK", "1"))
-KERNELS = ROOT / "grading" / "kernels"
+KERNELS = ROOT / "grading" / "jupyter" / "kernels"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -133,8 +134,8 @@ def _lives(pid):
 def test_the_command_makes_jupyter_offer_the_kernel(tmp_path, capsys):
     for _ in range(2):  # the second time over the first
         parser = argparse.ArgumentParser()
-        kernelspec.add_arguments(parser)
-        assert kernelspec.main(parser.parse_args(["--prefix", str(tmp_path)])) == 0
+        kernel_command.add_arguments(parser)
+        assert kernel_command.main(parser.parse_args(["--prefix", str(tmp_path)])) == 0
     assert str(tmp_path) in capsys.readouterr().out
     there = str(tmp_path / "share" / "jupyter")
     listed = run_tool("jupyter", "kernelspec", "list", "--json", cwd=ROOT, JUPYTER_PATH=there)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from grading.masters import Cell, Master, read_master
+from grading.course.masters import Cell, Master, read_master
 from tests.helpers import ROOT
 
 Facts = dict[str, dict[str, Any]]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from grading.masters import Master
+from grading.course.masters import Master
 from tests.lecture.telling import (
     facts_of,
     lecture_of,

@@ -17,7 +17,7 @@ import torchvision
 from torch import nn
 
 from coursekit.facts import Verdict, recompute
-from grading.masters import Master
+from grading.course.masters import Master
 from tests.lecture.telling import (
     facts_of,
     lecture_of,

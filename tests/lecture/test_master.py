@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from grading.masters import Cell, Master
+from grading.course.masters import Cell, Master
 from tests.helpers import TOPICS
 from tests.lecture.telling import lecture_of
 

@@ -24,7 +24,7 @@ SLACK = float(os.environ.get("COURSE_TIME_SLACK", "1"))
 @pytest.fixture
 def warm_kernel(monkeypatch) -> str:
     """The name of the kernel that is forked from a process of this test run."""
-    monkeypatch.setenv("JUPYTER_PATH", str(ROOT / "grading"))
+    monkeypatch.setenv("JUPYTER_PATH", str(ROOT / "grading" / "jupyter"))
     return "warm"
 
 

@@ -41,7 +41,7 @@ def scores(tree) -> dict[str, float]:
 
 
 def test_a_blank_release_scores_nothing_and_a_solved_one_everything(graded, course):
-    from grading.masters import read_master
+    from grading.course.masters import read_master
 
     tree, topic = graded
     points = read_master(course / "solutions" / topic / "assignment.py").header.points

@@ -13,8 +13,8 @@ from coursekit.check.deadline import TimeIsUpError, time_limit
 from coursekit.check.fingerprints import Fingerprint
 from coursekit.check.fingerprints.__main__ import record
 from coursekit.check.run import Outcome, run
-from grading.masters import SOLUTION, Cell, Master, Variant, read_master, read_variants, solved_source
-from grading.variants import answers_of
+from grading.course.masters import SOLUTION, Cell, Master, Variant, read_master, read_variants, solved_source
+from grading.course.variants import answers_of
 from tests.helpers import ROOT
 
 SECONDS = 60.0

@@ -13,7 +13,7 @@ from coursekit.check.deadline import TimeIsUpError, time_limit
 from coursekit.check.diagnose import match
 from coursekit.check.fingerprints import matches
 from coursekit.check.run import run
-from grading.masters import solved_source
+from grading.course.masters import solved_source
 from tests.topics.harness import blank, execute, quiet, read_topic
 
 

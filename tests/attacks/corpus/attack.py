@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat.notebooknode import NotebookNode
 
-from grading.build import build
+from grading.commands.build import build
 from grading.config import Config, load_config
 
 PUZZLES, TENSORS = "01_puzzles", "02_tensors"

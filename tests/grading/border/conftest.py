@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import nbformat
 import pytest
 
+from grading.engine.supervise import CellRun, execute, tasks_of
 from grading.records import Job, Limits, Status, Warmth
-from grading.supervise import CellRun, execute, tasks_of
 from tests.grading.border.cells import Cell, tests_in
 
 WARM = Warmth(preload=("numpy", "torch", "coursekit.check"), contexts=("coursekit.check.forbid",))

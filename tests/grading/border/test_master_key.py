@@ -3,13 +3,14 @@
 import nbformat
 import pytest
 
-from grading.build import build
+from grading.commands.build import build
 from grading.config import load_config
+from grading.course.masters import read_master
+from grading.engine.supervise import tasks_of
 from grading.errors import MasterError
-from grading.masters import read_master
-from grading.reading import parse
-from grading.supervise import tasks_of
-from grading.transforms import Course, reconcile
+from grading.handins.original import Original
+from grading.handins.parse import parse
+from grading.handins.reconcile import reconcile
 
 MASTER = '''\
 # /// course
@@ -89,7 +90,7 @@ def test_the_mark_is_the_courses_whatever_a_hand_in_says(built):
             "in_place": "nothing" in cell.metadata.get("nbgrader", {}).get("grade_id", "")
         }
     notebook, _ = reconcile(
-        parse(nbformat.writes(handin).encode()), Course(built["source"], built["release"])
+        parse(nbformat.writes(handin).encode()), Original(built["source"], built["release"])
     )
     assert [task.in_place for task in tasks_of(notebook, {})] == [False, False, True, False]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grading.build import Built, build
+from grading.commands.build import Built, build
 from grading.config import Config, load_config
 
 COURSE = """

@@ -6,9 +6,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grading.building.topics import read_topic
+from grading.course.leaks import LIBRARY, find_leaks, hidden_of, texts_of, weight
+from grading.course.topics import read_topic
 from grading.errors import LeakError
-from grading.leaks import LIBRARY, find_leaks, hidden_of, texts_of, weight
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import nbformat
 import pytest
 
-from grading.building.notebooks import assignment_notebook, lecture_notebook
-from grading.masters import read_master
+from grading.course.masters import read_master
+from grading.course.notebooks import assignment_notebook, lecture_notebook
 
 
 def assignment(unbuilt):

@@ -91,7 +91,7 @@ def test_pages_are_cleaned_by_our_filter_and_without_us_by_nbconverts(small):
     tree = small.root / "build/course"
     ours = settings_read(tree)
     assert ours["sanitize_html"]
-    assert set(ours["filters"].values()) == {"grading.pages.clean_html"}
+    assert set(ours["filters"].values()) == {"grading.gradebook.sanitize.clean_html"}
     theirs = settings_read(tree, "grading")
     assert theirs["sanitize_html"]
     assert theirs["filters"] == {"strip_files_prefix": "nbconvert.filters.strings.clean_html"}

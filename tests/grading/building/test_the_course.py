@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from grading.building.topics import read_topic, topic_names
 from grading.config import Hooks, load_config
-from grading.leaks import find_leaks, hidden_of, texts_of
+from grading.course.leaks import find_leaks, hidden_of, texts_of
+from grading.course.topics import read_topic, topic_names
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = replace(
@@ -18,14 +18,14 @@ TOPICS = topic_names(CONFIG)
 
 @pytest.mark.parametrize("name", TOPICS)
 def test_nbgrader_takes_the_assignment_and_nothing_in_it_gives_an_answer_away(name):
-    from grading.building import notebooks, stock
+    from grading.course import nbgrader_tree, notebooks
 
     topic = read_topic(CONFIG, name)
     if topic.assignment is None:
         pytest.skip("a topic without an assignment")
     source = notebooks.assignment_notebook(topic.assignment)
-    stock.refuse_bad_metadata(source, name)
-    release = stock.release_notebook(source, name)
+    nbgrader_tree.refuse_bad_metadata(source, name)
+    release = nbgrader_tree.release_notebook(source, name)
     hidden = hidden_of(topic.assignment, topic.variants)
     assert find_leaks(hidden, texts_of(Path("release.ipynb"), release, strict=True)) == []
     solved = notebooks.dumps(source)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import nbformat
 import pytest
 
-from grading import engine
+from grading.commands.run import results
 from grading.config import Config, load_config
-from grading.masters import Variant, read_master, read_variants
-from grading.plan import plan
+from grading.course.masters import Variant, read_master, read_variants
+from grading.course.variants import answers_of
+from grading.engine import handin
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
 from grading.records import Result, Status
-from grading.run import results
-from grading.store import store_of
-from grading.variants import answers_of
 from tests.grading.honest.habits import HABITS
 from tests.helpers import ROOT
 
@@ -185,7 +185,7 @@ def test_scores_are_the_same_on_one_worker(work, graded):
 def test_scores_are_the_same_in_every_run(work, record_property):
     job = next(job for job in plan(work.config, work.topic) if job.student == "habits-0")
     started = time.monotonic()
-    runs = [engine.run(job)[0] for _ in range(RUNS)]
+    runs = [handin.run(job)[0] for _ in range(RUNS)]
     seconds = (time.monotonic() - started) / RUNS
     assert len({tuple(scores(run)) for run in runs}) == 1
     record_property("measured", f"a hand-in of {work.topic}: {seconds:.1f} s, the same scores in {RUNS} runs")

@@ -4,9 +4,9 @@ import textwrap
 
 import pytest
 
+from grading.course.masters import hidden_regions, read_master, read_variants, solved_source
+from grading.course.variants import answers_of, of_kind, solved_cells
 from grading.errors import MasterError
-from grading.masters import hidden_regions, read_master, read_variants, solved_source
-from grading.variants import answers_of, of_kind, solved_cells
 
 ASSIGNMENT = '''
 # /// course

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grading.build import build
+from grading.commands.build import build
 from grading.config import Config, load_config
 
 A = "01_numbers"

@@ -6,11 +6,11 @@ import sys
 import nbformat
 import pytest
 
-from grading.plan import plan
+from grading.commands.run import results
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
 from grading.records import Status
-from grading.run import results
-from grading.store import store_of
-from grading.warm import _processes
+from grading.warm.client import _processes
 
 A = "01_numbers"
 

@@ -6,10 +6,12 @@ import threading
 
 import pytest
 
-from grading import cli, engine, lock
+from grading import cli
+from grading.engine import handin
+from grading.engine.supervise import CellRun, Run
 from grading.errors import InfrastructureError
-from grading.lock import only_writer
-from grading.supervise import CellRun, Run
+from grading.gradebook import lock
+from grading.gradebook.lock import only_writer
 
 A = "01_numbers"
 
@@ -18,7 +20,7 @@ A = "01_numbers"
 def grading(made_up, monkeypatch, capsys):
     """Calls `grading` in the course's folder: exit status, what it printed, what it complained about."""
     monkeypatch.chdir(made_up.config.root)
-    monkeypatch.setattr(engine, "execute", everything_passes)
+    monkeypatch.setattr(handin, "execute", everything_passes)
 
     def call(*words):
         status = cli.main(words)
@@ -65,7 +67,7 @@ def test_a_failure_of_the_machine_makes_the_command_fail(made_up, grading, monke
     def fail(*args):
         raise InfrastructureError("no sockets left")
 
-    monkeypatch.setattr(engine, "execute", fail)
+    monkeypatch.setattr(handin, "execute", fail)
     made_up.hand_in("a", made_up.solved())
     status, said, _ = grading("run", A)
     assert status == 1

@@ -7,13 +7,13 @@ import time
 import pytest
 
 from benchmarks.scaling import ANSWERS, dask_cluster, descendants, end_group
-from grading import engine, schedule
+from grading.commands.run import results
+from grading.engine import handin, schedule
+from grading.engine.schedule import run_jobs
 from grading.errors import InfrastructureError, SubmissionError
-from grading.plan import plan
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
 from grading.records import Status
-from grading.run import results
-from grading.schedule import run_jobs
-from grading.store import store_of
 
 A = "01_numbers"
 
@@ -53,7 +53,7 @@ def ends_its_worker(job):
 
 def no_points(job):
     """A runner that runs nothing."""
-    return engine.refused(job, engine.read_course(job.source), Status.FAILED, "Not run."), None
+    return handin.refused(job, handin.read_original(job.source), Status.FAILED, "Not run."), None
 
 
 def takes_a_second(job):
@@ -110,7 +110,7 @@ def test_a_mistake_on_a_worker_costs_that_result_and_other_files_are_noticed(mad
         assert result.status is Status.INFRASTRUCTURE_ERROR
         assert "does not see the files" in result.needs_human
 
-        monkeypatch.setattr(schedule, "ENGINE", "another")
+        monkeypatch.setattr(schedule, "ENGINE_VERSION", "another")
         ((result, _),) = run_jobs([other], no_points, workers=1, scheduler=address, quiet=True)
         assert "another version of grading" in result.needs_human
 

@@ -7,12 +7,12 @@ import nbformat
 import pytest
 
 from grading import cli
-from grading.demo import differences
-from grading.export import to_csv
-from grading.handins import make_class, selection
-from grading.masters import Variant, read_master, read_variants
+from grading.commands.demo import differences
+from grading.commands.export import to_csv
+from grading.course.made_up_class import make_class, selection
+from grading.course.masters import Variant, read_master, read_variants
+from grading.gradebook.table import Table, load_table
 from grading.records import Status
-from grading.table import Table, load_table
 
 A = "01_numbers"
 

@@ -20,12 +20,12 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
+from grading.commands.feedback import generate_feedback
+from grading.commands.run import results
 from grading.config import load_config
-from grading.feedback import generate_feedback
-from grading.plan import plan
-from grading.record import record
-from grading.run import results
-from grading.store import store_of
+from grading.gradebook.record import record
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
 from tests.browser import conftest as browser
 from tests.grading.run.conftest import A, MadeUp, cell_of
 from tests.helpers import ROOT

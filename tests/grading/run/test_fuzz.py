@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grading import engine
+from grading.engine import handin
+from grading.engine.supervise import tasks_of
 from grading.errors import SubmissionError
-from grading.plan import plan
-from grading.reading import parse
+from grading.handins.original import Original
+from grading.handins.parse import parse
+from grading.handins.plan import plan
+from grading.handins.reconcile import reconcile
 from grading.records import Result, Status, from_json, to_json
-from grading.supervise import tasks_of
-from grading.transforms import Course, reconcile
 
 A = "01_numbers"
 MUTANTS, FILES, RUN_EVERY = 2000, 500, 50
@@ -58,7 +59,7 @@ KEYS = [*NAMES, *MARKS, "tags", "nbformat", "nbformat_minor", "worksheets"]
 
 @pytest.fixture(scope="module")
 def course(shared):
-    return Course(shared.source(), shared.released())
+    return Original(shared.source(), shared.released())
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_a_hand_in_with_anything_in_it_broken_has_a_result(shared, course, job, 
             assert judged == [cell.source for cell in course.source.cells if "test-" in str(cell.metadata)]
         if len(seen) % RUN_EVERY == 0:
             job.notebook.write_bytes(data)
-            result, _ = engine.run(job)
+            result, _ = handin.run(job)
             assert is_sound(result)
             statuses.add(result.status)
 
@@ -181,7 +182,7 @@ def test_a_file_of_any_bytes_has_a_result(shared, job, record_property):
         notebook, says = read(data)
         if notebook is None:
             job.notebook.write_bytes(data)
-            result, notebook = engine.run(job)
+            result, notebook = handin.run(job)
             assert notebook is None
             assert is_sound(result)
             assert result.notes == (says,)

@@ -8,11 +8,12 @@ import pytest
 
 from benchmarks.killing import contents, differences, kill_and_resume, still_there
 from benchmarks.scaling import descendants, make_class
-from grading import engine, supervise, warm
-from grading.plan import plan
+from grading.commands.run import results
+from grading.engine import handin, supervise
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
 from grading.records import Status
-from grading.run import results
-from grading.store import store_of
+from grading.warm import client
 from tests.helpers import run_tool
 
 A = "01_numbers"
@@ -47,13 +48,13 @@ def test_what_is_compared_would_show_a_point_a_comment_and_a_file_too_many(bluep
 
 
 def test_a_warm_process_that_is_killed_is_replaced_and_nobody_loses_a_point(made_up, monkeypatch):
-    monkeypatch.setattr(warm, "_processes", {})
+    monkeypatch.setattr(client, "_processes", {})
     for number in range(12):
         made_up.hand_in(f"student-{number:02}", made_up.solved())
     killed = []
 
     def kill_the_warm_process():
-        (process,) = warm._processes.values()
+        (process,) = client._processes.values()
         under = descendants(process.process.pid)
         os.kill(process.process.pid, signal.SIGKILL)
         killed.append(under)
@@ -64,7 +65,7 @@ def test_a_warm_process_that_is_killed_is_replaced_and_nobody_loses_a_point(made
         found.append(result)
         if len(found) in (1, 3):
             kill_the_warm_process()
-    warm.close_all()
+    client.close_all()
     assert [result.student for result in found] == sorted(result.student for result in found)
     assert {(result.status, result.score) for result in found} == {(Status.PASSED, 7.0)}
     assert len(killed) == 2
@@ -74,7 +75,7 @@ def test_a_warm_process_that_is_killed_is_replaced_and_nobody_loses_a_point(made
 
 def test_a_hand_in_that_ends_the_warm_process_each_time_is_reported_and_the_others_pass(made_up, monkeypatch):
     """As when the machine's memory runs out: the kernel may choose the process that all others come from."""
-    monkeypatch.setattr(warm, "_processes", {})
+    monkeypatch.setattr(client, "_processes", {})
     for student in "abc":
         made_up.hand_in(student, made_up.solved())
     ended = itertools.count()
@@ -82,18 +83,18 @@ def test_a_hand_in_that_ends_the_warm_process_each_time_is_reported_and_the_othe
     def execute(notebook, tasks, job):
         if job.student != "b":
             return supervise.execute(notebook, tasks, job)
-        process = warm.warm_process(job.warm)
+        process = client.warm_process(job.warm)
         process.process.kill()
         process.process.wait()
         next(ended)
         return supervise._execute(notebook, tasks, job, process, "/tmp")
 
-    monkeypatch.setattr(engine, "execute", execute)
+    monkeypatch.setattr(handin, "execute", execute)
     found = {
         r.student: r
         for r in results(plan(made_up.config, A), store_of(made_up.config), workers=2, quiet=True)
     }
-    warm.close_all()
+    client.close_all()
     assert (found["a"].status, found["c"].status) == (Status.PASSED, Status.PASSED)
     assert found["b"].status is Status.INFRASTRUCTURE_ERROR
     assert "warm process" in found["b"].needs_human

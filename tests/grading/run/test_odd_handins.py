@@ -17,12 +17,12 @@ import pytest
 from nbgrader.api import Gradebook
 
 from grading import cli
+from grading.commands.run import results
 from grading.config import load_config
-from grading.plan import MAX_BYTES, plan, problem_with
-from grading.record import autograded_path, recording, student_id
+from grading.gradebook.record import autograded_path, recording, student_id
+from grading.gradebook.store import store_of
+from grading.handins.plan import MAX_BYTES, plan, problem_with
 from grading.records import Status
-from grading.run import results
-from grading.store import store_of
 from tests.grading.run.conftest import MadeUp
 
 A = "01_numbers"

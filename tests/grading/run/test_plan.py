@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from grading.engine import grade
+from grading.engine.handin import grade
 from grading.errors import SubmissionError
-from grading.plan import plan
+from grading.handins.plan import plan
 from grading.records import Limits, Status
 
 A = "01_numbers"
@@ -101,6 +101,6 @@ def test_the_hash_follows_everything_that_decides_the_result_and_nothing_else(ma
     source = made_up.config.tree / "source" / A / f"{A}.ipynb"
     source.write_text(source.read_text().replace("twice three", "2 x 3"))
     seen.add(content_hash())
-    monkeypatch.setattr("grading.plan.ENGINE", "another")
+    monkeypatch.setattr("grading.handins.plan.ENGINE_VERSION", "another")
     seen.add(content_hash())
     assert len(seen) == 5

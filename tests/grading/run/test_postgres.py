@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from grading import engine, record
+from grading.commands.run import results
+from grading.engine import handin
+from grading.engine.supervise import CellRun, Run
 from grading.errors import GradebookBusyError, GradingError
-from grading.lock import only_writer
-from grading.plan import plan
-from grading.record import recording, scores_by_hand
-from grading.run import results
-from grading.store import store_of
-from grading.supervise import CellRun, Run
+from grading.gradebook import record
+from grading.gradebook.lock import only_writer
+from grading.gradebook.record import recording, scores_by_hand
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
 from tests.helpers import ROOT
 
 A = "01_numbers"
@@ -71,7 +72,7 @@ def nothing_is_executed(monkeypatch):
     def execute(notebook, tasks, job):
         return Run({index: CellRun(ended=True) for index, _ in enumerate(notebook.cells)})
 
-    monkeypatch.setattr(engine, "execute", execute)
+    monkeypatch.setattr(handin, "execute", execute)
 
 
 def grade(made_up):
@@ -133,7 +134,7 @@ def test_points_and_comments_of_a_person_stay(shared_gradebook):
 HOLDER = """
     import dataclasses, sys
     from grading.config import load_config
-    from grading.lock import only_writer
+    from grading.gradebook.lock import only_writer
 
     config = load_config(sys.argv[1])
     with only_writer(dataclasses.replace(config, gradebook=sys.argv[2])):
@@ -166,7 +167,7 @@ def test_a_second_run_from_another_machine_is_refused_with_the_name_of_the_first
 def test_a_second_run_waits_when_asked_to_and_goes_on_when_the_first_is_killed(
     shared_gradebook, another_machine, monkeypatch, capsys
 ):
-    from grading import lock
+    from grading.gradebook import lock
 
     busy = lock._busy
 

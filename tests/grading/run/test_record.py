@@ -9,14 +9,14 @@ from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
-from grading import engine
-from grading.feedback import generate_feedback
-from grading.plan import plan
-from grading.record import autograded_path, record, scores_by_hand
+from grading.commands.feedback import generate_feedback
+from grading.commands.run import results
+from grading.engine import handin
+from grading.engine.supervise import CellRun, Run
+from grading.gradebook.record import autograded_path, record, scores_by_hand
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
 from grading.records import Status
-from grading.run import results
-from grading.store import store_of
-from grading.supervise import CellRun, Run
 
 A = "01_numbers"
 
@@ -34,7 +34,7 @@ def grade_class(made_up, monkeypatch):
             run.cells[index] = CellRun(ended=True, error=("AssertionError", "no") if failed else None)
         return run
 
-    monkeypatch.setattr(engine, "execute", execute)
+    monkeypatch.setattr(handin, "execute", execute)
 
     def grade():
         store = store_of(made_up.config)
@@ -125,21 +125,19 @@ def test_a_failure_of_the_machine_changes_nothing_in_the_gradebook(made_up, grad
     def fail(*args):
         raise InfrastructureError("no sockets left")
 
-    monkeypatch.setattr(engine, "execute", fail)
+    monkeypatch.setattr(handin, "execute", fail)
     made_up.hand_in("student", made_up.solved(root="pass"))
     assert grade_class()["student"].status is Status.INFRASTRUCTURE_ERROR
     assert dump(made_up) == before
 
 
 def test_a_hand_in_is_recorded_as_a_whole_or_not_at_all(made_up, grade_class, monkeypatch):
-    from grading import record as module
-
     made_up.hand_in("student", made_up.solved())
 
     def fail(*args, **kwargs):
         raise OSError("disk full")
 
-    monkeypatch.setattr(module, "_set_grades", fail)
+    monkeypatch.setattr("grading.gradebook.record._set_grades", fail)
     with pytest.raises(OSError, match="disk full"):
         grade_class()
     with Gradebook(made_up.config.gradebook, "made-up") as gradebook:
@@ -170,7 +168,7 @@ def test_the_graded_notebook_stands_where_nbgrader_looks_and_its_feedback_shows_
 
 
 def test_feedback_says_what_a_test_said_and_shows_no_hidden_test(made_up, grade_class, monkeypatch):
-    execute = engine.execute
+    execute = handin.execute
 
     def execute_with_traceback(notebook, tasks, job):
         outcome = execute(notebook, tasks, job)
@@ -181,7 +179,7 @@ def test_feedback_says_what_a_test_said_and_shows_no_hidden_test(made_up, grade_
         ]
         return outcome
 
-    monkeypatch.setattr(engine, "execute", execute_with_traceback)
+    monkeypatch.setattr(handin, "execute", execute_with_traceback)
     made_up.hand_in("student", made_up.solved(root="wrong = 1"))
     grade_class()
     assert "isclose" in autograded_path(made_up.config, "student", A).read_text()

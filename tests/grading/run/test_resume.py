@@ -6,15 +6,16 @@ import sqlite3
 import pytest
 from nbgrader.api import get_alembic_version
 
-from grading import engine, schedule, warm
-from grading.building.stock import _programs_of_this_environment
+from grading.commands.run import results
+from grading.course.nbgrader_tree import _programs_of_this_environment
+from grading.engine import handin, schedule
+from grading.engine.supervise import CellRun, Run
 from grading.errors import InfrastructureError
-from grading.plan import plan
-from grading.record import autograded_path, recording
+from grading.gradebook.record import autograded_path, recording
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
 from grading.records import Status
-from grading.run import results
-from grading.store import store_of
-from grading.supervise import CellRun, Run
+from grading.warm import client
 
 A = "01_numbers"
 
@@ -37,7 +38,7 @@ def calls(monkeypatch):
         names.append(job.student)
         return all_passed(notebook, tasks, job)
 
-    monkeypatch.setattr(engine, "execute", note)
+    monkeypatch.setattr(handin, "execute", note)
     return names
 
 
@@ -129,15 +130,15 @@ def failing(times, error):
 
 
 def test_a_failure_of_the_machine_is_tried_once_more(made_up, monkeypatch):
-    monkeypatch.setattr(engine, "execute", failing(1, InfrastructureError("no sockets left")))
+    monkeypatch.setattr(handin, "execute", failing(1, InfrastructureError("no sockets left")))
     made_up.hand_in("a", made_up.solved())
-    assert engine.run(plan(made_up.config, A)[0])[0].status is Status.PASSED
+    assert handin.run(plan(made_up.config, A)[0])[0].status is Status.PASSED
 
 
 def test_a_second_failure_is_reported_never_scored_and_run_again_next_time(made_up, monkeypatch):
     made_up.hand_in("a", made_up.solved())
     store, (job,) = store_of(made_up.config), plan(made_up.config, A)
-    monkeypatch.setattr(engine, "execute", failing(2, InfrastructureError("no sockets left")))
+    monkeypatch.setattr(handin, "execute", failing(2, InfrastructureError("no sockets left")))
     (result,) = list_of(made_up)
     assert result.status is Status.INFRASTRUCTURE_ERROR
     assert {cell.status for cell in result.cells} == {Status.INFRASTRUCTURE_ERROR}
@@ -156,13 +157,13 @@ def test_interrupting_stops_what_waits_and_keeps_what_is_done(made_up, monkeypat
         seen.append(job.student)
         if job.student == "b":
             raise KeyboardInterrupt
-        return engine.run(job)
+        return handin.run(job)
 
-    monkeypatch.setattr(engine, "execute", all_passed)
+    monkeypatch.setattr(handin, "execute", all_passed)
     store = store_of(made_up.config)
     with pytest.raises(KeyboardInterrupt):
         list_of(made_up, workers=2, runner=interrupted)
     assert stopped == [True]
-    assert not warm._stopping.is_set(), "nothing can be run any more"
+    assert not client._stopping.is_set(), "nothing can be run any more"
     assert store.load(plan(made_up.config, A)[0]) is not None
     assert len(seen) < 4 or store.load(plan(made_up.config, A)[3]) is not None

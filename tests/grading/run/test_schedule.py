@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from grading.engine.schedule import run_jobs
 from grading.records import Job, Result, Status
-from grading.schedule import run_jobs
 from tests.helpers import ROOT
 
 
@@ -106,11 +106,11 @@ DRIVER = """
     from pathlib import Path
     from grading import engine
     from grading.config import load_config
-    from grading.plan import plan
-    from grading.record import recording
-    from grading.run import results
-    from grading.store import store_of
-    from grading.supervise import CellRun, Run
+    from grading.handins.plan import plan
+    from grading.gradebook.record import recording
+    from grading.commands.run import results
+    from grading.gradebook.store import store_of
+    from grading.engine.supervise import CellRun, Run
 
     def execute(notebook, tasks, job):  # a hundred kilobytes shown, no process begun
         notebook.cells[-3].outputs = [nbformat.v4.new_output("stream", text=job.student * 10_000)]

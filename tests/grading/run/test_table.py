@@ -7,10 +7,10 @@ import io
 
 import pytest
 
-from grading.export import harmless, to_csv
+from grading.commands.export import harmless, to_csv
+from grading.commands.report import histogram, summary, to_html
+from grading.gradebook.table import make_table
 from grading.records import CellResult, Result, Status
-from grading.report import histogram, summary, to_html
-from grading.table import make_table
 
 IDS = ["double", "root", "essay"]
 
@@ -144,7 +144,7 @@ def test_the_page_says_who_needs_a_person_and_who_is_not_graded():
 
 
 def test_every_status_has_a_sign_of_its_own():
-    from grading.report import SIGNS
+    from grading.commands.report import SIGNS
 
     assert set(SIGNS) == set(Status)
     assert len({sign for sign, _ in SIGNS.values()}) == len(Status)

@@ -7,8 +7,9 @@ import nbformat
 import pytest
 
 from grading.errors import SubmissionError
-from grading.reading import parse
-from grading.transforms import Course, reconcile
+from grading.handins.original import Original
+from grading.handins.parse import parse
+from grading.handins.reconcile import reconcile
 
 
 def id_of(cell):
@@ -25,7 +26,7 @@ def text(notebook, grade_id):
 
 @pytest.fixture
 def course(shared):
-    return Course(shared.source(), shared.released())
+    return Original(shared.source(), shared.released())
 
 
 @pytest.fixture
@@ -243,7 +244,7 @@ def test_only_pictures_come_in_with_a_text_cell_and_only_so_many(solved):
 
 
 def test_no_step_changes_the_notebook_it_is_given(solved, course):
-    from grading.transforms import RECONCILE
+    from grading.handins.reconcile import RECONCILE
 
     solved.cells = [cell for cell in solved.cells[::-1] if id_of(cell) != "test-root"]
     for step in RECONCILE:

@@ -3,10 +3,10 @@
 import nbformat
 import pytest
 
-from grading.records import CellResult, Status
-from grading.supervise import CellRun, Run
-from grading.transforms import Note
-from grading.verdict import diagnoses, exercise_of, judge_test, overall
+from grading.engine.supervise import CellRun, Run
+from grading.engine.verdict import diagnoses, judge_test, overall
+from grading.handins.original import Note
+from grading.records import CellResult, Status, exercise_of
 
 MIME = "application/vnd.made-up.check+json"
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import nbformat
 
-from grading import engine
+from grading.engine import handin
+from grading.engine.schedule import run_jobs
 from grading.records import Job, Limits, Warmth
-from grading.schedule import run_jobs
-from grading.warm import stop_all, warm_process
-from grading.wire import Channel
+from grading.warm.client import stop_all, warm_process
+from grading.wire.channel import Channel
 from tests.grading.sandbox.probes import PRELUDE, PROBES
 
 ABSTRACT = "probed-service"
@@ -158,7 +158,7 @@ def bombed(folder: Path, warmth: Warmth) -> dict[str, dict[str, object]]:
             jobs.append(Job(student, "a", path, source, student, LIMITS, "", warmth))
     return {
         result.student: {"score": result.score, "status": str(result.status), "seconds": result.seconds}
-        for result, _ in run_jobs(jobs, engine.run, workers=2, quiet=True)
+        for result, _ in run_jobs(jobs, handin.run, workers=2, quiet=True)
     }
 
 

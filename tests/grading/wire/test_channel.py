@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grading import wire
-from grading.wire import Channel, WireError
+from grading.wire import channel as wire
+from grading.wire.channel import Channel, WireError
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from torch import nn
 
-from tests.grading.wire.values import Ends, alike, refused
+from grading.wire.encode import Encoder
+from tests.grading.wire.values import Ends, alike, encoded, refused
 
 DTYPES = [
     torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128,
@@ -130,8 +131,9 @@ def test_gradients_come_along(kind):
 def test_nothing_of_the_storage_around_a_view_crosses():
     secret = torch.full((100,), 7.0)
     secret[::10] = 1.0
-    _, buffers, _ = Ends().judge.encode(secret[::10])
-    found = np.frombuffer(bytes(memoryview(buffers[0]).cast("B")), dtype=np.float32)
+    encoder = Encoder(Ends().judge)
+    encoder.encode(secret[::10])
+    found = np.frombuffer(bytes(memoryview(encoder.buffers[0]).cast("B")), dtype=np.float32)
     assert 7.0 not in found
     assert found.sum() == 10.0
 
@@ -259,17 +261,17 @@ def test_what_has_code_of_its_own_stays_with_its_owner():
 def test_a_judge_says_which_module_it_cannot_pass():
     hooked = nn.Linear(2, 2)
     hooked.register_forward_hook(lambda *_: None)
-    assert "with hooks" in refused(Ends().judge.encode, hooked)
+    assert "with hooks" in refused(encoded, Ends().judge, hooked)
 
     class Local(nn.Module):
         pass
 
-    assert "exists only where the test runs" in refused(Ends().judge.encode, Local())
+    assert "exists only where the test runs" in refused(encoded, Ends().judge, Local())
 
 
 def test_what_cannot_cross_is_refused_with_a_reason():
     deep: list = []
     for _ in range(100):
         deep = [deep]
-    assert "nested too deeply" in refused(Ends().judge.encode, deep)
-    assert "dense" in refused(Ends().judge.encode, torch.eye(3).to_sparse())
+    assert "nested too deeply" in refused(encoded, Ends().judge, deep)
+    assert "dense" in refused(encoded, Ends().judge, torch.eye(3).to_sparse())

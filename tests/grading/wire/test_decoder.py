@@ -13,9 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grading.decode import _TAGS, Attributes
-from grading.wire import WireError
-from tests.grading.wire.values import Ends, refused
+from grading.wire.channel import WireError
+from grading.wire.decode import _TAGS, Attributes, Decoder
+from tests.grading.wire.values import Ends, decoded, refused
 
 numbers = st.integers(-3, 6) | st.sampled_from([2**31, 2**62, -(2**62)])
 words = st.sampled_from([
@@ -69,8 +69,9 @@ def test_nonsense_is_a_value_or_a_wire_error(tree, parts):
     ends = Ends()
     before = torch.rand(1, generator=torch.Generator().manual_seed(0))
     with contextlib.suppress(WireError):
-        _, marks = ends.judge.decode(json.loads(json.dumps(tree)), parts, {0: [1], 1: "x"})
-        assert sum(map(_held, marks)) < 2**20
+        decoder = Decoder(ends.judge, parts, {0: [1], 1: "x"})
+        decoder.decode(json.loads(json.dumps(tree)))
+        assert sum(map(_held, decoder.marks)) < 2**20
     assert torch.equal(before, torch.rand(1, generator=torch.Generator().manual_seed(0)))
 
 
@@ -90,23 +91,23 @@ def _held(value) -> int:
 @pytest.mark.parametrize("tag", ["class", "function", "module"])
 def test_no_name_gives_code(tag, name):
     more = [[]] if tag == "module" else []
-    assert refused(Ends().judge.decode, [tag, name, *more], [])
+    assert refused(decoded, Ends().judge, [tag, name, *more], [])
 
 
 def test_nothing_is_imported_by_a_name():
     code = (
-        "import sys, json\nimport torch\nfrom tests.grading.wire.values import Ends, refused\n"
+        "import sys, json\nimport torch\nfrom tests.grading.wire.values import Ends, decoded, refused\n"
         "before = set(sys.modules)\n"
         "for tag in ('class', 'function'):\n"
-        "    refused(Ends().judge.decode, [tag, 'antigravity.x'], [])\n"
-        "refused(Ends().judge.decode, ['module', 'this.X', []], [])\n"
+        "    refused(decoded, Ends().judge, [tag, 'antigravity.x'], [])\n"
+        "refused(decoded, Ends().judge, ['module', 'this.X', []], [])\n"
         "assert not {'antigravity', 'this'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_an_optimizer_comes_from_the_judge_only():
-    assert "from that side" in refused(Ends().judge.decode, ["optimizer", "torch.optim.sgd.SGD", []], [])
+    assert "from that side" in refused(decoded, Ends().judge, ["optimizer", "torch.optim.sgd.SGD", []], [])
 
 
 @pytest.mark.parametrize(
@@ -121,13 +122,12 @@ def test_an_optimizer_comes_from_the_judge_only():
     ],
 )  # fmt: skip
 def test_a_module_is_what_torch_makes_it_or_nothing(state):
-    assert refused(Ends().judge.decode, ["module", "torch.nn.modules.linear.Linear", state], [])
+    assert refused(decoded, Ends().judge, ["module", "torch.nn.modules.linear.Linear", state], [])
 
 
 def test_what_is_left_of_hooks_is_a_count():
-    found, _ = Ends().judge.decode(
-        ["attributes", [], {"_forward_hooks": 2, "_state_dict_hooks": 1, "x": 5}], []
-    )
+    tree = ["attributes", [], {"_forward_hooks": 2, "_state_dict_hooks": 1, "x": 5}]
+    found = Decoder(Ends().judge, []).decode(tree)
     assert found == Attributes({}, {"_forward_hooks": 2})
 
 
@@ -148,7 +148,7 @@ def test_what_is_left_of_hooks_is_a_count():
 def test_little_that_says_it_is_much_takes_no_memory(tree):
     tracemalloc.start()
     try:
-        assert refused(Ends().judge.decode, tree, [bytearray(8)])
+        assert refused(decoded, Ends().judge, tree, [bytearray(8)])
         assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
     finally:
         tracemalloc.stop()
@@ -159,5 +159,5 @@ def test_depth_and_count_have_an_end():
     tree: list = ["list", []]
     for _ in range(500):
         tree = ["list", [tree]]
-    assert "too deep" in refused(Ends().judge.decode, tree, [])
-    assert "too large" in refused(Ends().judge.decode, ["list", [None] * 2_000_001], [])
+    assert "too deep" in refused(decoded, Ends().judge, tree, [])
+    assert "too large" in refused(decoded, Ends().judge, ["list", [None] * 2_000_001], [])

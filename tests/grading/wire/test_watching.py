@@ -8,8 +8,8 @@ import torch
 from torch.utils import _python_dispatch
 
 from coursekit.check import guard
-from grading import watching
-from grading.watching import TamperedError, Watch
+from grading.answer import guard_watch
+from grading.answer.guard_watch import TamperedError, Watch
 
 FORBID = "coursekit.check.forbid"
 CONTEXTS = [[FORBID, ["conv"]]]
@@ -18,7 +18,7 @@ CONTEXTS = [[FORBID, ["conv"]]]
 @pytest.fixture
 def alone(monkeypatch):
     """As in a process of its own; the one that runs the tests has threads already."""
-    monkeypatch.setattr(watching, "_frames", lambda: {0: None})
+    monkeypatch.setattr(guard_watch, "_frames", lambda: {0: None})
 
 
 def look(watch: Watch) -> None:

@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from grading.wire import Codec, Owned, Remote, WireError
+from grading.wire.channel import WireError
+from grading.wire.codec import Codec, Owned, Remote
+from grading.wire.decode import Decoder
+from grading.wire.encode import Encoder
 
 
 class Ends:
@@ -39,10 +42,11 @@ class Ends:
         return self._across(value, self.judge, self.answer)
 
     def _across(self, value: Any, sender: Codec, receiver: Codec) -> Any:
-        tree, buffers, marks = sender.encode(value)
-        tree = json.loads(json.dumps(tree))
-        new, arrived = receiver.decode(tree, [bytearray(memoryview(buffer).cast("B")) for buffer in buffers])
-        assert len(marks) == len(arrived), "both ends number the same things"
+        encoder = Encoder(sender)
+        tree = json.loads(json.dumps(encoder.encode(value)))
+        decoder = Decoder(receiver, [bytearray(memoryview(buffer).cast("B")) for buffer in encoder.buffers])
+        new = decoder.decode(tree)
+        assert len(encoder.marks) == len(decoder.marks), "both ends number the same things"
         return new
 
 
@@ -80,6 +84,16 @@ def _bits(tensor: torch.Tensor) -> bytes:
 def _plain(module: torch.nn.Module) -> Any:
     hooks = [name for name in vars(module) if "hook" in name]
     return {name: value for name, value in vars(module).items() if name not in hooks}
+
+
+def encoded(codec: Codec, value: Any) -> Any:
+    """What one end makes of a value."""
+    return Encoder(codec).encode(value)
+
+
+def decoded(codec: Codec, tree: Any, buffers: list[bytearray]) -> Any:
+    """What one end makes of a tree."""
+    return Decoder(codec, buffers).decode(tree)
 
 
 def refused(function: Any, *args: Any) -> str:

@@ -1,0 +1,1 @@
+"""One file a subcommand, each a recipe of what the other folders can do."""

@@ -1,0 +1,1 @@
+"""Masters to notebooks, notebooks to releases, files to disk; what is made from a master."""

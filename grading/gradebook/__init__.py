@@ -1,0 +1,1 @@
+"""Results kept, recorded in nbgrader's gradebook, and shown."""

@@ -1,0 +1,1 @@
+"""Warm kernels for everything that speaks Jupyter's protocol."""
