@@ -38,10 +38,11 @@ test: setup ## every test; prints their number and the slowest ten, of those tha
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(COMPUTING) $(PYTEST_ARGS)
 	$(BIN)/python -m pytest --durations=10 $(addprefix --ignore=,$(COMPUTING)) $(PYTEST_ARGS)
 
-check: setup ## format, lint, types, and generated files up to date
+check: setup ## format, lint, types, who imports whom, and generated files up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/grading build --check
 
 build: setup ## notebooks, nbgrader tree and fingerprints from solutions/

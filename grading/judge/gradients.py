@@ -1,14 +1,12 @@
 """Gradients through a call of the answer: one node of autograd's graph that asks over there."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from grading.judge.asking import Asking
 from grading.wire.channel import WireError
-
-if TYPE_CHECKING:
-    from grading.judge.link import Link
 
 __all__ = ["RemoteCall", "Ticket"]
 
@@ -17,7 +15,7 @@ class Ticket:
     """What is known of a call whose gradients may be asked for; over there it can be forgotten after this."""
 
     def __init__(
-        self, link: "Link", call: int, outputs: list[int], inputs: list[int], weights: list[int]
+        self, link: Asking, call: int, outputs: list[int], inputs: list[int], weights: list[int]
     ) -> None:
         self.link, self.call = link, call
         self.outputs, self.inputs, self.weights = outputs, inputs, weights

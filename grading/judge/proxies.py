@@ -7,19 +7,17 @@ pass.
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import _IncompatibleKeys
 
+from grading.judge.asking import Asking
 from grading.wire.channel import WireError
 from grading.wire.codec import Remote
 from grading.wire.decode import class_of
 from grading.wire.torch_state import HOOKS
-
-if TYPE_CHECKING:
-    from grading.judge.link import Link
 
 __all__ = ["SAME", "ModuleProxy", "Proxy"]
 
@@ -37,10 +35,10 @@ SAME = "grading: proxies stay what they are"
 class Proxy:
     """A function, class or object of the student's process."""
 
-    _link: "Link"
+    _link: Asking
     _remote: Remote
 
-    def __init__(self, link: "Link", remote: Remote) -> None:
+    def __init__(self, link: Asking, remote: Remote) -> None:
         object.__setattr__(self, "_link", link)
         object.__setattr__(self, "_remote", remote)
         object.__setattr__(self, "__name__", remote.name)
@@ -101,7 +99,7 @@ class ModuleProxy(nn.Module):
     seen on both sides.
     """
 
-    def __init__(self, link: "Link", remote: Remote) -> None:
+    def __init__(self, link: Asking, remote: Remote) -> None:
         held = {name: copy.copy(value) for name, value in vars(nn.Module()).items() if name in HOOKS}
         vars(self).update(held, _link=link, _remote=remote, _fetched=False)
 
