@@ -12,7 +12,8 @@ keys on that line say what a cell is for::
     # %% test="relu_" points=1 in_place=true     the same, of calls that are meant to change their arguments
     # %% [markdown] manual="essay" points=4  graded by hand
 
-An assignment starts with a header, TOML in the comment block of PEP 723 (``# /// course`` … ``# ///``).
+An assignment starts with a header, TOML in the comment block of PEP 723 (``# /// course`` … ``# ///``); a
+lecture may. Its table ``[promises]`` is the course's own: what its tests hold the topic to.
 ``misconceptions.py`` is a percent file as well; each of its cells is the whole source of one answer cell.
 """
 
@@ -21,9 +22,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jupytext
 
@@ -70,13 +71,14 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Header:
-    """What a topic promises before its first cell."""
+    """What a topic promises before its first cell; `promises` is carried and not read here."""
 
     topic: str
     title: str
     minutes: int
     objectives: tuple[str, ...]
     exercises: tuple[Exercise, ...]
+    promises: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def points(self) -> float:
@@ -223,6 +225,7 @@ def _read_header(body: str, path: Path) -> Header:
             minutes=int(table["minutes"]),
             objectives=tuple(table["objectives"]),
             exercises=exercises,
+            promises=table.get("promises", {}),
         )
     except tomllib.TOMLDecodeError as error:
         raise MasterError(
