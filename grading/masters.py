@@ -10,6 +10,8 @@ keys on that line say what a cell is for::
     # %% check="conv2d"                      locked: the public check
     # %% test="conv2d" part="stride" points=2    locked: hidden tests
     # %% test="relu_" points=1 in_place=true     the same, of calls that are meant to change their arguments
+    # %% helper="conv2d"                     hidden: what several tests of an exercise share
+    # %% helper=true                         the same for the tests of all exercises
     # %% [markdown] manual="essay" points=4  graded by hand
 
 An assignment starts with a header, TOML in the comment block of PEP 723 (``# /// course`` … ``# ///``); a
@@ -34,7 +36,7 @@ SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
 HIDDEN_TESTS = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 MARK_SCHEME = ("### BEGIN MARK SCHEME", "### END MARK SCHEME")
 
-ROLES = ("setup", "parameters", "answer", "check", "test", "manual")
+ROLES = ("setup", "parameters", "answer", "check", "helper", "test", "manual")
 """Keys that decide what a cell is; a cell has at most one of them."""
 
 KEYS: Mapping[str, type | tuple[type, ...]] = {
@@ -42,6 +44,7 @@ KEYS: Mapping[str, type | tuple[type, ...]] = {
     "parameters": bool,
     "answer": str,
     "check": str,
+    "helper": (str, bool),
     "test": str,
     "manual": str,
     "part": str,
@@ -113,10 +116,10 @@ class Cell:
     @property
     def grade_id(self) -> str | None:
         """The name nbgrader knows the cell by; setup cells are numbered by whoever writes them out."""
-        if self.exercise is None:
-            return None
-        prefix = {"check": "check-", "test": "test-"}.get(self.role or "", "")
         part = f"-{self.keys['part']}" if "part" in self.keys else ""
+        if self.exercise is None:
+            return f"helper{part}" if self.role == "helper" else None
+        prefix = {"check": "check-", "helper": "helper-", "test": "test-"}.get(self.role or "", "")
         return f"{prefix}{self.exercise}{part}"
 
 
@@ -190,7 +193,9 @@ def solved_source(cell: Cell) -> str:
 
 
 def hidden_regions(cell: Cell) -> tuple[str, ...]:
-    """What no student may see: the text between each pair of markers, without the markers."""
+    """What no student may see: the text between each pair of markers, without them; all of a helper cell."""
+    if cell.role == "helper":
+        return (cell.source,)
     regions: list[str] = []
     for begin, end in (SOLUTION, HIDDEN_TESTS, MARK_SCHEME):
         inside: list[str] | None = None
@@ -253,13 +258,16 @@ def _refuse_bad_keys(keys: Mapping[str, object], where: str) -> None:
         expected = KEYS.get(key)
         if expected is None:
             raise MasterError(f"unknown key {key!r}", where, f"the known keys are {', '.join(KEYS)}")
-        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        takes_bool = expected is bool or (isinstance(expected, tuple) and bool in expected)
+        if not isinstance(value, expected) or (isinstance(value, bool) and not takes_bool):
             raise MasterError(
                 f"{key}={value!r} has the wrong type", where, 'write points=2, setup=true, test="id"'
             )
     roles = [role for role in ROLES if role in keys]
     if len(roles) > 1:
         raise MasterError(f"a cell has one role, this one has {' and '.join(roles)}", where, "split it")
+    if keys.get("helper") is False:
+        raise MasterError("helper=false says nothing", where, 'write helper=true, or helper="id"')
     if "in_place" in keys and "test" not in keys:
         raise MasterError(
             "in_place belongs to test cells", where, "move it to the test whose calls change their arguments"
