@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from coursekit import check
-from coursekit.check.topics import exercises
+from coursekit.check.topics import MODULES, exercises
 from grading.course.masters import read_master, read_variants
 from grading.course.variants import answers_of, of_kind, solved_cells
 
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="also write the rows here")
     args = parser.parse_args()
-    rows = rows_of("01_convolution")
+    rows = [row for topic in MODULES for row in rows_of(topic)]
     print(f"{'exercise':<18}{'right (s)':>10}{'wrong (s)':>10}   the wrong answer")
     for row in rows:
         print(f"{row['exercise']:<18}{row['right']:>10.4f}{row['wrong']:>10.4f}   {row['misconception']}")

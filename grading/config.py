@@ -34,7 +34,7 @@ class Config:
     root: folder of course.toml. masters: one folder a topic. notebooks: what students get, generated. tree:
     nbgrader's course directory, generated. ships: what students get, notebooks included, in which no
     solution may stand. warm: what hand-ins find imported. check_mime: MIME type under which a public check
-    leaves its result. gradebook: database URL.
+    leaves its result. gradebook: database URL. readme: the file in which a build keeps the table of topics.
     """
 
     root: Path
@@ -48,6 +48,7 @@ class Config:
     gradebook: str
     hooks: Hooks = field(default_factory=Hooks)
     limits: Limits = field(default_factory=Limits)
+    readme: Path | None = None
 
 
 def load_config(path: Path | str = "course.toml") -> Config:
@@ -81,6 +82,7 @@ _COURSE = {
     "ships": list,
     "check_mime": str,
     "gradebook": str,
+    "readme": str,
 }
 _ENGINE = {"preload": list, "readable": list, "contexts": list, "sandbox": str}
 _HOOKS = {"fingerprints": list, "fingerprints_output": str}
@@ -120,6 +122,7 @@ def _config(table: dict[str, Any], path: Path) -> Config:
         gradebook=course.get("gradebook", f"sqlite:///{tree / 'gradebook.db'}"),
         hooks=Hooks(tuple(hooks.get("fingerprints", [])), hooks.get("fingerprints_output", "")),
         limits=dataclasses.replace(Limits(), **limits),
+        readme=root / course["readme"] if "readme" in course else None,
     )
 
 

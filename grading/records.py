@@ -126,7 +126,7 @@ def exercise_of(grade_id: str, exercises: Iterable[str]) -> str:
 
     A cell that matches none is an exercise of its own, as in any nbgrader course.
     """
-    name = grade_id.removeprefix("test-").removeprefix("check-")
+    name = grade_id.removeprefix("test-").removeprefix("check-").removeprefix("helper-")
     matching = [exercise for exercise in exercises if name == exercise or name.startswith(f"{exercise}-")]
     return max(matching, key=len) if matching else grade_id
 

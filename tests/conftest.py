@@ -15,7 +15,8 @@ def course(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("course")
     for name in ("solutions", "notebooks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_*"))
-    shutil.copy(ROOT / "course.toml", root)
+    for name in ("course.toml", "README.md"):
+        shutil.copy(ROOT / name, root)
     shutil.copytree(
         ROOT / "coursekit", root / "coursekit", ignore=shutil.ignore_patterns("__pycache__", "assets")
     )

@@ -2,7 +2,8 @@
 
 A fact is a line of one of the five slide documents: a number, a cell of a table, a formula, an architecture,
 a recipe. It is kept as data in `data/NN.toml`, one file a topic. The functions in `recomputations/` build the
-networks, run the layers and measure; `judge` compares what they return with what the slides say.
+networks, run the layers and measure; `judge` compares what they return with what the slides say. Beside the
+facts stand claims, questions and sources, which no number settles: a lecture shows them.
 
     from coursekit.facts import facts, recompute
 
@@ -14,16 +15,19 @@ networks, run the layers and measure; `judge` compares what they return with wha
 On the command line: `coursekit facts --topic 02`.
 """
 
+from .claim import Claim, claims
 from .fact import Fact, FactError, facts
 from .report import counts, to_json, to_markdown, to_text
 from .run import Result, recompute
 from .verdict import Verdict, judge
 
 __all__ = [
+    "Claim",
     "Fact",
     "FactError",
     "Result",
     "Verdict",
+    "claims",
     "counts",
     "facts",
     "judge",

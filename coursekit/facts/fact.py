@@ -11,7 +11,10 @@ from typing import Any
 
 __all__ = ["KINDS", "TOPICS", "Fact", "FactError", "fact", "facts", "stated_value"]
 
-TOPICS = tuple(f"{number:02}" for number in range(10))
+DATA = resources.files(__package__) / "data"
+TOPICS = tuple(sorted(entry.name.removesuffix(".toml") for entry in DATA.iterdir()))
+"""Topics are found: each is a file of `data`, two digits."""
+
 KINDS = ("number", "table", "formula", "architecture", "recipe", "claim", "citation")
 ROUNDINGS = ("half up", "cut")
 
@@ -49,6 +52,8 @@ class Fact:
         erratum: why the slides are wrong.
         convention: why both are right: another way of counting, another variant.
         note: what an instructor should know beside it.
+        shown: what the lecture tells of it (a number, a list of numbers, words) where that is not the value
+            that is recomputed; `true` where its cell shows it without a number.
     """
 
     id: str
@@ -68,6 +73,7 @@ class Fact:
     erratum: str = ""
     convention: str = ""
     note: str = ""
+    shown: Any = None
 
     @property
     def topic(self) -> str:
@@ -134,12 +140,16 @@ def _by_id() -> dict[str, Fact]:
 
 @cache
 def _read(topic: str) -> tuple[Fact, ...]:
-    text = (resources.files(__package__) / "data" / f"{topic}.toml").read_text(encoding="utf-8")
-    return parse(text, f"{topic}.toml")
+    return parse(text_of(topic), f"{topic}.toml")
+
+
+def text_of(topic: str) -> str:
+    """The data of a topic, TOML: a table for each fact, and in `claims` one for each claim."""
+    return (DATA / f"{topic}.toml").read_text(encoding="utf-8")
 
 
 def parse(text: str, name: str = "facts") -> tuple[Fact, ...]:
-    """The facts in a TOML text: one table each, its id as the table's name.
+    """The facts in a TOML text: one table each, its id as the table's name; the table `claims` is left out.
 
     Raises:
         FactError: for text that is no TOML, an unknown key, or an entry that contradicts itself.
@@ -148,6 +158,7 @@ def parse(text: str, name: str = "facts") -> tuple[Fact, ...]:
         tables = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise FactError(f"{name} is no TOML: {error}") from None
+    tables.pop("claims", None)
     known = {field.name for field in fields(Fact)}
     for identifier, table in tables.items():
         if unknown := set(table) - known:

@@ -1,8 +1,9 @@
 """`grading build`: from the masters of the course to everything that is generated.
 
 For every topic: the released notebook and the lecture (committed), fingerprints of wrong answers (committed),
-nbgrader's course tree with source, release and gradebook (not committed). Nothing is written before
-all of it is generated and found free of leaks. Building twice gives the same bytes.
+nbgrader's course tree with source, release and gradebook (not committed). For the course: the table of topics
+in its README. Nothing is written before all of it is generated and found free of leaks. Building twice gives
+the same bytes.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from grading.config import Config, fingerprints_path, load_config
 from grading.course import files, leaks
+from grading.course.readme import readme_texts
 from grading.course.topics import Say, Topic, generate, paths_of, read_topic, topic_names
 from grading.errors import BuildError, DriftError, LeakError
 
@@ -92,6 +94,7 @@ def build(
     ]
     shipped = {path: text for one in generated for path, text in one.shipped.items()}
     tree = {path: text for one in generated for path, text in one.tree.items()}
+    readme = readme_texts(config, read.values())
     stale = (
         []
         if topics
@@ -102,7 +105,7 @@ def build(
     unread = () if check else (*shipped, *stale)  # on disk, but not for long
     _refuse_leaks(config, list(read.values()), shipped, unread)
     if check:
-        found = [files.drift_of(path, text) for path, text in shipped.items()]
+        found = [files.drift_of(path, text) for path, text in [*shipped.items(), *readme.items()]]
         gone = [
             files.Drift(path, "belongs to no master")
             for path in stale
@@ -110,7 +113,7 @@ def build(
         ]
         withheld = [drift for one in generated for drift in one.drift]
         return Built(drift=(*filter(None, found), *withheld, *gone))
-    return _write(config, {**shipped, **tree}, stale, say)
+    return _write(config, {**shipped, **tree, **readme}, stale, say)
 
 
 def _refuse_leaks(

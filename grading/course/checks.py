@@ -9,7 +9,7 @@ from grading.errors import MasterError
 _DELIMITERS = {
     text.removeprefix("### "): text for pair in (SOLUTION, HIDDEN_TESTS, MARK_SCHEME) for text in pair
 }
-_GRADED = ("answer", "check", "test", "manual")
+_GRADED = ("answer", "check", "helper", "test", "manual")
 
 
 def check_assignment(master: Master, topic: str) -> None:
@@ -25,6 +25,7 @@ def check_assignment(master: Master, topic: str) -> None:
         fix = f'write topic = "{topic}", or rename the folder'
         raise MasterError(f"the header says topic {master.header.topic!r}", master.path, fix)
     _check_markers(master)
+    _check_helpers(master)
     exercises = {exercise.id: exercise for exercise in master.header.exercises}
     for cell in master.cells:
         if cell.exercise is not None and cell.exercise not in exercises:
@@ -71,6 +72,23 @@ def check_variants(variants: Iterable[Variant], master: Master, where: object) -
             raise MasterError(
                 f"{variant.kind} {variant.name!r} is of {variant.exercise!r}, not an answer", where, fix
             )
+
+
+def _check_helpers(master: Master) -> None:
+    """Refuse a helper cell with markers, since all of it is hidden, or behind a test that should find it."""
+    tested: set[str | None] = set()
+    for cell in master.cells:
+        if cell.role == "test":
+            tested |= {cell.exercise, None}
+        if cell.role != "helper":
+            continue
+        where = f"{master.path}, {cell.grade_id}"
+        if cell.kind != "code":
+            raise MasterError("a helper cell holds code", where, "take [markdown] away")
+        if any(text in cell.source for text in _DELIMITERS):
+            raise MasterError("a helper cell is hidden as a whole", where, "take the markers out of it")
+        if cell.exercise in tested:
+            raise MasterError("a test before it cannot use it", where, "move it in front of the tests")
 
 
 def _check_markers(master: Master) -> None:

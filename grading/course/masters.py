@@ -10,9 +10,12 @@ keys on that line say what a cell is for::
     # %% check="conv2d"                      locked: the public check
     # %% test="conv2d" part="stride" points=2    locked: hidden tests
     # %% test="relu_" points=1 in_place=true     the same, of calls that are meant to change their arguments
+    # %% helper="conv2d"                     hidden: what several tests of an exercise share
+    # %% helper=true                         the same for the tests of all exercises
     # %% [markdown] manual="essay" points=4  graded by hand
 
-An assignment starts with a header, TOML in the comment block of PEP 723 (``# /// course`` … ``# ///``).
+An assignment starts with a header, TOML in the comment block of PEP 723 (``# /// course`` … ``# ///``); a
+lecture may. Its table ``[promises]`` is the course's own: what its tests hold the topic to.
 ``misconceptions.py`` is a percent file as well; each of its cells is the whole source of one answer cell.
 """
 
@@ -21,9 +24,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jupytext
 
@@ -33,7 +36,7 @@ SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
 HIDDEN_TESTS = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 MARK_SCHEME = ("### BEGIN MARK SCHEME", "### END MARK SCHEME")
 
-ROLES = ("setup", "parameters", "answer", "check", "test", "manual")
+ROLES = ("setup", "parameters", "answer", "check", "helper", "test", "manual")
 """Keys that decide what a cell is; a cell has at most one of them."""
 
 KEYS: Mapping[str, type | tuple[type, ...]] = {
@@ -41,6 +44,7 @@ KEYS: Mapping[str, type | tuple[type, ...]] = {
     "parameters": bool,
     "answer": str,
     "check": str,
+    "helper": (str, bool),
     "test": str,
     "manual": str,
     "part": str,
@@ -70,13 +74,14 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Header:
-    """What a topic promises before its first cell."""
+    """What a topic promises before its first cell; `promises` is carried and not read here."""
 
     topic: str
     title: str
     minutes: int
     objectives: tuple[str, ...]
     exercises: tuple[Exercise, ...]
+    promises: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def points(self) -> float:
@@ -111,10 +116,10 @@ class Cell:
     @property
     def grade_id(self) -> str | None:
         """The name nbgrader knows the cell by; setup cells are numbered by whoever writes them out."""
-        if self.exercise is None:
-            return None
-        prefix = {"check": "check-", "test": "test-"}.get(self.role or "", "")
         part = f"-{self.keys['part']}" if "part" in self.keys else ""
+        if self.exercise is None:
+            return f"helper{part}" if self.role == "helper" else None
+        prefix = {"check": "check-", "helper": "helper-", "test": "test-"}.get(self.role or "", "")
         return f"{prefix}{self.exercise}{part}"
 
 
@@ -188,7 +193,9 @@ def solved_source(cell: Cell) -> str:
 
 
 def hidden_regions(cell: Cell) -> tuple[str, ...]:
-    """What no student may see: the text between each pair of markers, without the markers."""
+    """What no student may see: the text between each pair of markers, without them; all of a helper cell."""
+    if cell.role == "helper":
+        return (cell.source,)
     regions: list[str] = []
     for begin, end in (SOLUTION, HIDDEN_TESTS, MARK_SCHEME):
         inside: list[str] | None = None
@@ -223,6 +230,7 @@ def _read_header(body: str, path: Path) -> Header:
             minutes=int(table["minutes"]),
             objectives=tuple(table["objectives"]),
             exercises=exercises,
+            promises=table.get("promises", {}),
         )
     except tomllib.TOMLDecodeError as error:
         raise MasterError(
@@ -250,13 +258,16 @@ def _refuse_bad_keys(keys: Mapping[str, object], where: str) -> None:
         expected = KEYS.get(key)
         if expected is None:
             raise MasterError(f"unknown key {key!r}", where, f"the known keys are {', '.join(KEYS)}")
-        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        takes_bool = expected is bool or (isinstance(expected, tuple) and bool in expected)
+        if not isinstance(value, expected) or (isinstance(value, bool) and not takes_bool):
             raise MasterError(
                 f"{key}={value!r} has the wrong type", where, 'write points=2, setup=true, test="id"'
             )
     roles = [role for role in ROLES if role in keys]
     if len(roles) > 1:
         raise MasterError(f"a cell has one role, this one has {' and '.join(roles)}", where, "split it")
+    if keys.get("helper") is False:
+        raise MasterError("helper=false says nothing", where, 'write helper=true, or helper="id"')
     if "in_place" in keys and "test" not in keys:
         raise MasterError(
             "in_place belongs to test cells", where, "move it to the test whose calls change their arguments"

@@ -13,9 +13,10 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from grading.course.masters import Cell, Master
+from grading.course.masters import HIDDEN_TESTS, Cell, Master
 
 KEEP_TAG = "nbval-check-output"
+HELPER = "# Nothing to do here: the hidden tests below share it."
 SCHEMA_VERSION = 3  # of nbgrader's cell metadata
 
 _METADATA = {
@@ -33,6 +34,7 @@ _ROLES = {  # grade, solution, locked
     "setup": (False, False, True),
     "answer": (False, True, False),
     "check": (False, False, True),
+    "helper": (True, False, True),  # nbgrader lets only a graded cell hide something
     "test": (True, False, True),
     "manual": (True, True, False),
 }
@@ -74,6 +76,8 @@ def _metadata(cell: Cell) -> dict[str, Any]:
         metadata["slideshow"] = {"slide_type": cell.keys["slide"]}
     if cell.keys.get("in_place"):
         metadata["grading"] = {"in_place": True}
+    if cell.role == "helper":
+        metadata["grading"] = {"helper": True}
     if "facts" in cell.keys:
         metadata["course"] = {"facts": str(cell.keys["facts"]).split()}
     return metadata
@@ -89,14 +93,17 @@ def _nbgrader(cell: Cell, grade_id: str) -> dict[str, Any]:
         "solution": solution,
         "task": False,
     }
-    return {**fields, "points": cell.keys["points"]} if grade else fields
+    return {**fields, "points": cell.keys.get("points", 0)} if grade else fields
 
 
 def _notebook_cell(cell: Cell, metadata: dict[str, Any], grade_id: str | None) -> NotebookNode:
     make = nbformat.v4.new_code_cell if cell.kind == "code" else nbformat.v4.new_markdown_cell
     digest = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
+    source = cell.source
+    if cell.role == "helper":
+        source = "\n".join([HELPER, HIDDEN_TESTS[0], source, HIDDEN_TESTS[1]])
     cell_id = re.sub(r"[^\w-]", "-", grade_id, flags=re.ASCII)[:64] if grade_id else f"{cell.kind}-{digest}"
-    return make(source=cell.source, metadata=metadata, id=cell_id)
+    return make(source=source, metadata=metadata, id=cell_id)
 
 
 def _notebook(cells: Iterable[NotebookNode]) -> NotebookNode:

@@ -114,7 +114,8 @@ def _execute(notebook: NotebookNode, tasks: Sequence[Task], job: Job, warm: Warm
         todo = [
             replace(task, where="again") if task.index in ours else task
             for task in tasks
-            if task.index not in left_out and not (task.where == "judge" and _is_over(run, task.index))
+            if task.index not in left_out
+            and not (task.where == "judge" and _is_over(run, notebook, task.index))
         ]
         broken = _Pair(notebook, todo, job, warm, run, deadline, folder, evaded).run()
         if broken is None:
@@ -136,8 +137,11 @@ def _execute(notebook: NotebookNode, tasks: Sequence[Task], job: Job, warm: Warm
     return run
 
 
-def _is_over(run: Run, index: int) -> bool:
+def _is_over(run: Run, notebook: NotebookNode, index: int) -> bool:
+    """Whether a test has come out; a cell without points is what others share, and every judge needs it."""
     cell = run.cells.get(index)
+    if not notebook.cells[index].metadata.nbgrader.points:
+        return False
     return cell is not None and (cell.ended or cell.status is not None)
 
 

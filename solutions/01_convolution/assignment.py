@@ -10,6 +10,19 @@
 #     "tell equivariance from invariance, and measure where a trained network loses both",
 # ]
 #
+# [promises]
+# points = 24
+# misconceptions = 105
+# alternatives = 22
+# told_by_hidden_tests_only = ["conv2d/loops-over-pixels"]  # told by the time that it takes
+# browser = ["output_size", "conv2d", "max_pool2d"]
+# run_again = ["style-1", "habits-0", "habits-2"]
+#
+# [promises.lecture]
+# sections = 15
+# kept = 21
+# predictions = 4
+#
 # [exercises.output_size]
 # points = 2
 # minutes = 15

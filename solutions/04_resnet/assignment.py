@@ -10,6 +10,22 @@
 #     "design a fair experiment on trained networks, and say what it cannot show",
 # ]
 #
+# [promises]
+# points = 26
+# misconceptions = 178
+# alternatives = 29
+# browser = [
+#     "inception", "basic_block", "bottleneck", "make_stage",
+#     "resnet", "plain_twin", "zero_init_residual", "gradient_norms",
+# ]
+# habit_places = {no_grad = "zero_init_residual"}  # elsewhere it would be a mistake: gradients are asked for
+#
+# [promises.lecture]
+# sections = 18
+# kept = 15
+# predictions = 3
+# demos = 2
+#
 # [exercises.inception]
 # points = 3
 # minutes = 35

@@ -3,24 +3,19 @@
 The pictures go to build/pictures, to be looked at.
 """
 
+import ast
 import re
 
 import pytest
 
 from grading.course.masters import read_master, read_variants
 from grading.course.variants import answers_of, of_kind
-from tests.helpers import ROOT
+from tests.helpers import ASSIGNMENTS, ROOT, TOPICS, promises_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PICTURES = ROOT / "build" / "pictures"
-EXERCISES = {
-    "01_convolution": ("output_size", "conv2d", "max_pool2d"),
-    "04_resnet": (
-        *("inception", "basic_block", "bottleneck", "make_stage"),
-        *("resnet", "plain_twin", "zero_init_residual", "gradient_norms"),
-    ),
-}
+EXERCISES = {topic: promises_of(topic).browser for topic in ASSIGNMENTS}
 ANSWERS = {
     topic: answers_of(read_master(ROOT / "solutions" / topic / "assignment.py")) for topic in EXERCISES
 }
@@ -28,8 +23,6 @@ WRONG = {
     topic: of_kind(read_variants(ROOT / "solutions" / topic / "misconceptions.py"), "misconception")
     for topic in EXERCISES
 }
-BEFORE = {"resnet": ("basic_block", "bottleneck", "make_stage")}
-"""Answers that an answer uses."""
 A_LECTURE_TAKES = 150_000  # milliseconds
 
 
@@ -55,6 +48,17 @@ def code_cell(page, text):
 def opening(topic, exercise):
     """How the answer's first function or class begins."""
     return re.search(r"^(def|class) \w+", ANSWERS[topic][exercise], re.MULTILINE)[0]
+
+
+def needed_by(topic, exercise, *sources):
+    """The other answers that some answers to an exercise use, in the order of the notebook."""
+    used = {node.id for text in sources for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    defined = {
+        other: {node.name for node in ast.parse(source).body if hasattr(node, "name")}
+        for other, source in ANSWERS[topic].items()
+    }
+    own = defined.pop(exercise)
+    return [other for other, names in defined.items() if names & (used - own)]
 
 
 def run(page, cell):
@@ -88,7 +92,7 @@ def test_a_wrong_answer_gets_a_card_and_the_right_one_passes(page, lab, topic, e
     mistake = sorted(wrong)[0]
     open_notebook(page, lab, topic, f"{topic}.ipynb")
     run(page, code_cell(page, "import coursekit"))
-    for needed in BEFORE.get(exercise, ()):
+    for needed in needed_by(topic, exercise, wrong[mistake].source, ANSWERS[topic][exercise]):
         type_answer(page, code_cell(page, f"{opening(topic, needed)}("), ANSWERS[topic][needed])
     answer = code_cell(page, f"{opening(topic, exercise)}(")
     check = code_cell(page, f'check("{exercise}"')
@@ -110,7 +114,7 @@ def test_a_wrong_answer_gets_a_card_and_the_right_one_passes(page, lab, topic, e
     picture(check, f"card-{exercise}-right")
 
 
-@pytest.mark.parametrize("topic", EXERCISES)
+@pytest.mark.parametrize("topic", TOPICS)
 def test_the_lecture_shows_its_figures_and_its_demo(page, lab, topic):
     open_notebook(page, lab, topic, f"{topic}_lecture.ipynb")
     page.locator(".jp-Notebook .jp-Cell").first.click()

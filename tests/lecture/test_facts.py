@@ -1,247 +1,106 @@
-"""Is every fact of lecture 1 told in its notebook, and is every number right?
+"""Is every fact and claim of a topic told in its notebooks, and is every number right?
 
-`facts_01.json` lists the facts: what the slides give, what counting gives, and whether the two agree.
-A number is held against three sources that know nothing of each other: the list, closed forms in this file,
-and what the lecture's own cells print when they measure real layers.
+What there is to tell stands once, in `coursekit/facts/data/NN.toml`. A number is held against sources that
+know nothing of each other: the slides, what `coursekit.facts` recomputes, and what the notebooks' own cells
+print when they measure real layers and networks. Some topics count a third time, in `tests/topics/`.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
-from typing import Any
+from functools import cache
 
 import pytest
-import torch
 
-from grading.course.masters import Master
+from coursekit.facts import Verdict, claims, facts
+from tests.helpers import TOPICS
 from tests.lecture.telling import (
     facts_of,
-    lecture_of,
-    listed,
+    masters_of,
+    missing,
+    number_of,
     numbers,
     numbers_in,
-    out,
+    results,
+    to_tell,
     told_in,
     what_is_printed,
 )
 
-FACTS = listed("01")
-COUNTED = ("number", "table", "formula")  # kinds of fact that a computation settles
+COUNTED = ("number", "table", "formula", "architecture")
+"""Kinds of fact whose numbers a cell prints; those of claims may stand in a figure."""
+
+every_topic = pytest.mark.parametrize("topic", TOPICS)
 
 
-@pytest.fixture(scope="module")
-def lecture() -> Master:
-    return lecture_of("01_convolution")
+@cache
+def printed(topic: str) -> dict[str, str]:
+    """What the kept cells of all notebooks print, by fact."""
+    texts: dict[str, str] = {}
+    for master in masters_of(topic):
+        for fact, text in what_is_printed(master).items():
+            texts[fact] = texts.get(fact, "") + text
+    return texts
 
 
-# --- closed forms ----------------------------------------------------------------------------------------
+def prose(topic: str, fact: str) -> list[str]:
+    """Each text that tells a fact, on one line."""
+    cells = [cell for master in masters_of(topic) for cell in master.cells if cell.kind == "markdown"]
+    return [" ".join(cell.source.split()) for cell in cells if fact in facts_of(cell)]
 
 
-def alexnet() -> dict[str, Any]:
-    """The one-tower table on 227 pixels: a window's first and last pixel followed through the layers."""
-    layers = {
-        "conv1": (64, 11, 4, 2),
-        "pool1": (64, 3, 2, 0),
-        "conv2": (192, 5, 1, 2),
-        "pool2": (192, 3, 2, 0),
-        "conv3": (384, 3, 1, 1),
-        "conv4": (256, 3, 1, 1),
-        "conv5": (256, 3, 1, 1),
-        "pool5": (256, 3, 2, 0),
-        "fc6": (4096, 6, 1, 0),
-        "fc7": (4096, 1, 1, 0),
-        "fc8": (1000, 1, 1, 0),
+@every_topic
+def test_every_fact_and_claim_is_told_in_some_cell(topic: str) -> None:
+    listed = {entry.id for entry in [*facts(number_of(topic)), *claims(number_of(topic))]}
+    assert listed - told_in(masters_of(topic)) == set()
+
+
+@every_topic
+def test_no_cell_names_a_fact_of_its_topic_that_does_not_exist(topic: str) -> None:
+    own = {fact for fact in told_in(masters_of(topic)) if fact.startswith(f"{number_of(topic)}-")}
+    assert own - {entry.id for entry in [*facts(number_of(topic)), *claims(number_of(topic))]} == set()
+
+
+@every_topic
+def test_no_difference_between_slides_and_count_is_unexplained(topic: str) -> None:
+    unexplained = {
+        fact: result.reason
+        for fact, result in results(number_of(topic)).items()
+        if result.verdict is Verdict.UNEXPLAINED
     }
-    table: dict[str, Any] = {}
-    size, history = 227, []
-    for name, (channels, kernel, stride, padding) in layers.items():
-        size = out(size, kernel, stride, padding)
-        history.append((kernel, stride, padding))
-        (first, last), (next_first, _) = (seen(unit, history) for unit in (0, 1))
-        column = "size" if name.startswith("fc") else "outsize"
-        table[f"01-alexnet-{name}-{column}"] = channels if column == "size" else size
-        if column == "outsize":
-            table[f"01-alexnet-{name}-channels"] = channels
-        table[f"01-alexnet-{name}-rf"] = last - first + 1
-        table[f"01-alexnet-{name}-eff-stride"] = next_first - first
-        table[f"01-alexnet-{name}-eff-padding"] = -first
-        if name == "pool5":  # flattening moves numbers and changes none
-            table["01-alexnet-flatten-size"] = channels * size * size
-            for part in ("rf", "eff-stride", "eff-padding"):
-                table[f"01-alexnet-flatten-{part}"] = table[f"01-alexnet-pool5-{part}"]
-    return table
+    assert unexplained == {}
 
 
-def seen(unit: int, history: list[tuple[int, int, int]]) -> tuple[int, int]:
-    """First and last input pixel of a unit, from the last layer back to the image."""
-    first = last = unit
-    for kernel, stride, padding in reversed(history):
-        first, last = first * stride - padding, last * stride - padding + kernel - 1
-    return first, last
+@every_topic
+def test_every_number_is_printed_by_a_kept_cell(topic: str) -> None:
+    told, lost = to_tell(number_of(topic)), {}
+    for fact, result in results(number_of(topic)).items():
+        looked_up = result.value is None and result.fact.explanation  # an erratum that no cell can count
+        if result.fact.kind in COUNTED and not looked_up:
+            lost[fact] = missing(told[fact], printed(topic).get(fact, ""), result.fact.unit)
+    assert {fact: lost[fact] for fact in lost if lost[fact]} == {}, "tell each in a cell with keep=true"
 
 
-def alexnet_227() -> dict[str, Any]:
-    c1 = out(227, 11, 4)
-    p1 = out(c1, 3, 2)
-    p2 = out(out(p1, 5, 1, 2), 3, 2)
-    shapes = {
-        "conv1": [c1, c1, 96],
-        "pool1": [p1, p1, 96],
-        "norms": [p1, p1, 96, p2, p2, 256],
-        "conv2": [out(p1, 5, 1, 2)] * 2 + [256],
-        "pool2": [p2, p2, 256],
-        "conv3": [out(p2, 3, 1, 1)] * 2 + [384],
-        "conv4": [out(p2, 3, 1, 1)] * 2 + [384],
-        "conv5": [out(p2, 3, 1, 1)] * 2 + [256],
-        "pool3": [out(p2, 3, 2)] * 2 + [256],
-    }
-    return {f"01-alexnet227-{name}": shape for name, shape in shapes.items()}
+@every_topic
+def test_an_erratum_is_named_with_what_the_slide_says_and_what_is_right(topic: str) -> None:
+    told, unnamed = to_tell(number_of(topic)), {}
+    for fact, result in results(number_of(topic)).items():
+        if result.verdict not in (Verdict.ERRATUM, Verdict.CONVENTION):
+            continue
+        right = told[fact]
+        given = [] if result.fact.kind == "claim" else numbers(result.fact.given)  # a claim's is a ratio
+        if not any(
+            ("the slide says" in text or "the slides say" in text)
+            and not missing([*given, *numbers(right)], text)
+            and (not isinstance(right, str) or right in text)
+            for text in prose(topic, fact)
+        ):
+            unnamed[fact] = f"no text says what the slide says ({given}) and what is right ({right})"
+    assert unnamed == {}
 
 
-def resnet() -> dict[str, Any]:
-    stem = out(224, 7, 2, 3)
-    sizes = itertools.accumulate(range(4), lambda size, _: out(size, 3, 2, 1), initial=stem)
-    names = ("conv1", "conv2x", "conv3x", "conv4x", "conv5x")
-    return {f"01-resnet-{name}-outsize": size for name, size in zip(names, sizes, strict=True)}
-
-
-def full(a: list[int], b: list[int]) -> list[int]:
-    """One-dimensional convolution by its definition."""
-    return [
-        sum(a[m] * b[t - m] for m in range(len(a)) if 0 <= t - m < len(b)) for t in range(len(a) + len(b) - 1)
-    ]
-
-
-def full_2d(a: list[list[int]], b: list[list[int]]) -> list[list[int]]:
-    """Two-dimensional convolution by its definition."""
-    rows, columns = len(a) + len(b) - 1, len(a[0]) + len(b[0]) - 1
-    inside = [(m, n) for m in range(len(a)) for n in range(len(a[0]))]
-    return [
-        [
-            sum(
-                a[m][n] * b[i - m][j - n] for m, n in inside if 0 <= i - m < len(b) and 0 <= j - n < len(b[0])
-            )
-            for j in range(columns)
-        ]
-        for i in range(rows)
-    ]
-
-
-def as_library(a: list[list[int]], b: list[list[int]], *, flip: bool) -> list[list[int]]:
-    """What torch's conv2d makes of the same lists, over all overlaps."""
-    image, kernel = (torch.tensor(v, dtype=torch.float64)[None, None] for v in (a, b))
-    kernel = kernel.flip(2, 3) if flip else kernel
-    padding = (len(b) - 1, len(b[0]) - 1)
-    return torch.nn.functional.conv2d(image, kernel, padding=padding)[0, 0].int().tolist()
-
-
-A, B = [[1, 2, 0], [3, -1, 4], [2, 2, 1]], [[1, 0], [2, -3]]
-FLIPPED = [row[::-1] for row in B[::-1]]
-
-
-def neuron_sum() -> bool:
-    """One output of a layer is the sum of products over channel, row and column, plus the bias."""
-    layer = torch.nn.Conv2d(2, 1, 2).double()
-    x = torch.arange(18.0, dtype=torch.float64).view(1, 2, 3, 3)
-    places = itertools.product(range(2), range(2), range(2))
-    by_hand = sum(x[0, c, 1 + i, 1 + j] * layer.weight[0, c, i, j] for c, i, j in places) + layer.bias[0]
-    return bool(torch.isclose(layer(x)[0, 0, 1, 1], by_hand))
-
-
-def formula_of_sizes() -> bool:
-    cases = itertools.product(range(5, 20), (1, 2, 3, 5), (1, 2, 3), (0, 1, 2))
-    return all(out(w, k, s, p) == (w + 2 * p - k) // s + 1 for w, k, s, p in cases)
-
-
-RECOUNTED: dict[str, Any] = {
-    **alexnet(),
-    **alexnet_227(),
-    **resnet(),
-    "01-mlp-input-size": 400 * 400 * 3,
-    "01-mlp-params": 500 * 400 * 400 * 3,
-    "01-mlp-248000": 400 * 400 * 3,
-    "01-neuron-weights-5x5": 3 * 5 * 5,
-    "01-dot-75": 5 * 5 * 3,
-    "01-map-28": [out(32, 5)] * 2,
-    "01-six-maps": [6, out(32, 5), out(32, 5)],
-    "01-six-bias": 6,
-    "01-conv-32-5-28": [out(32, 5), out(32, 5), 6],
-    "01-outsize-32-5": out(32, 5),
-    "01-stride2-pad1-7": out(7, 3, 2, 1),
-    "01-stack-32-28-24": [out(32, 5), out(out(32, 5), 5)],
-    "01-stack-params": [6 * (5 * 5 * 3 + 1), 10 * (5 * 5 * 6 + 1)],
-    "01-96-filters-shared": out(227, 11, 4),
-    "01-1x1-64-32": [32, out(56, 1), out(56, 1)],
-    "01-1x1-dot-64": 64,
-    "01-dilated-25-9": [(2 * 2 + 1) ** 2, 3 * 3],
-    "01-dilated-49-18": [(1 + 2 + 4) ** 2, 2 * 3 * 3],
-    "01-maxpool-example": [6, 8, 3, 4],
-    "01-three-3x3-vs-7x7-weights": [7 * 7, 3 * 3 * 3],
-    "01-5x5-params": 5 * 5,
-    "01-two-3x3-params": 2 * 3 * 3,
-    "01-conv-1d-integral": full([1, 2, 3], [4, 5]) == [4, 13, 22, 15],
-    "01-conv-2d": full_2d(A, B) == as_library(A, B, flip=True) != as_library(A, B, flip=False),
-    "01-conv-commutative": full_2d(A, B) == full_2d(B, A),
-    "01-libraries-cross-correlate": as_library(A, B, flip=False) == full_2d(A, FLIPPED),
-    "01-conv-associative": full(full([1, 5, -2], [1, 2]), [3, -1]) == full([1, 5, -2], full([1, 2], [3, -1])),
-    "01-neuron-formula": neuron_sum(),
-    "01-outsize-formula": formula_of_sizes(),
-    "01-outsize-same": all(out(w, 3, 1, 1) == w for w in range(1, 300)),
-    "01-overlap-pool-definition": all(out(n, 3, 2) == out(n, 2, 2) for n in (55, 27)),
-    "01-rf-formula": all(
-        seen(50, [(k, 1, 0)] * depth)[1] - 50 == depth * (k - 1) for k in (3, 5, 7) for depth in range(1, 9)
-    ),
-}
-
-
-# --- what the lecture prints -----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def printed(lecture: Master) -> dict[str, str]:
-    return what_is_printed(lecture)
-
-
-def counted(kinds: Iterable[str] = COUNTED) -> list[str]:
-    return [i for i, fact in FACTS.items() if fact["kind"] in kinds and fact["computed"] is not None]
-
-
-# --- tests -----------------------------------------------------------------------------------------------
-
-
-def test_every_fact_is_told_in_some_cell_of_the_lecture(lecture: Master) -> None:
-    assert not set(FACTS) - told_in(lecture)
-
-
-def test_the_lecture_names_no_fact_of_its_topic_that_does_not_exist(lecture: Master) -> None:
-    assert not {fact for fact in told_in(lecture) if fact.startswith("01-")} - set(FACTS)
-
-
-@pytest.mark.parametrize("fact", counted())
-def test_counting_again_gives_the_listed_value(fact: str) -> None:
-    assert fact in RECOUNTED, f"{fact} has a value and nothing here counts it again"
-    listed = FACTS[fact]["computed"]
-    assert RECOUNTED[fact] == listed
-
-
-@pytest.mark.parametrize("fact", [i for i in counted() if numbers(FACTS[i]["computed"])])
-def test_the_lecture_prints_the_counted_number_and_keeps_it(fact: str, printed: dict[str, str]) -> None:
-    assert fact in printed, f"{fact} is a number; tell it in a cell with keep=true"
-    missing = set(map(float, numbers(FACTS[fact]["computed"]))) - numbers_in(printed[fact])
-    assert not missing, f"{fact}: {missing} is not among what its cell prints:\n{printed[fact]}"
-
-
-@pytest.mark.parametrize("fact", [i for i, f in FACTS.items() if f["verdict"] == "differs"])
-def test_an_erratum_is_named_with_the_slides_number_and_the_right_one(fact: str, lecture: Master) -> None:
-    both = {float(n) for n in numbers([FACTS[fact]["given"], FACTS[fact]["computed"]])}
-    prose = [c.source for c in lecture.cells if c.kind == "markdown" and fact in facts_of(c)]
-    assert any("the slide says" in text and both <= numbers_in(text) for text in prose)
-
-
-@pytest.mark.parametrize(
-    "fact", [i for i in counted() if FACTS[i]["verdict"] == "match" and FACTS[i]["given"]]
-)
-def test_where_slide_and_count_agree_they_are_the_same_number(fact: str) -> None:
-    given, computed = numbers(FACTS[fact]["given"]), numbers(FACTS[fact]["computed"])
-    assert not computed or set(computed) <= set(given)
+@every_topic
+def test_a_claim_with_another_number_than_the_slides_says_both(topic: str) -> None:
+    for claim in claims(number_of(topic)):
+        if claim.given is not None and claim.shown is not None and claim.given != claim.shown:
+            both = {*numbers(claim.given), *numbers(claim.shown)}
+            assert both <= numbers_in(" ".join(prose(topic, claim.id)) + printed(topic).get(claim.id, ""))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from grading.course.masters import Cell, Master
-from tests.helpers import TOPICS
+from tests.helpers import TOPICS, promises_of
 from tests.lecture.telling import lecture_of
 
 SLIDES = {"slide", "subslide", "fragment", "notes", "skip"}
@@ -18,19 +18,16 @@ SLIDES = {"slide", "subslide", "fragment", "notes", "skip"}
 
 @dataclass(frozen=True)
 class Least:
-    """What a lecture has at least: sections, figures, cells whose output is kept, predictions, demos."""
+    """What a lecture has at least: sections, figures, cells whose output is kept, predictions, demos.
+
+    A header's `[promises.lecture]` may say otherwise.
+    """
 
     sections: int = 15
     figures: int = 25
     kept: int = 10
     predictions: int = 2
     demos: int = 1
-
-
-LEAST = {
-    "01_convolution": Least(kept=21, predictions=4),
-    "04_resnet": Least(sections=18, kept=15, predictions=3, demos=2),
-}
 
 
 @pytest.fixture(scope="module", params=TOPICS)
@@ -40,7 +37,7 @@ def lecture(request: pytest.FixtureRequest) -> Master:
 
 @pytest.fixture
 def least(lecture: Master) -> Least:
-    return LEAST.get(lecture.path.parent.name, Least())
+    return Least(**promises_of(lecture.path.parent.name).lecture)
 
 
 def calls(cell: Cell, name: str) -> list[ast.Call]:

@@ -1,6 +1,6 @@
 """What the public checks of `plain_twin` and `gradient_norms` expect; too close to answers to be shipped.
 
-python -m tests.topics.resnet_oracles      # writes coursekit/check/topics/resnet_expected.json anew
+python -m tests.topics.resnet_oracles      # writes coursekit/check/topics/04_resnet/expected.json anew
 """
 
 import copy
@@ -10,8 +10,10 @@ import json
 import torch
 from torch.nn import functional as F
 
-from coursekit.check.topics.resnet_surgery import EXPECTED, GRADIENT_NORMS, PLAIN_TWIN
+from coursekit.check import topics
 from coursekit.given import PlainBlock, ResidualBlock
+
+SURGERY = topics.load("04_resnet", "surgery")
 
 AFTERWARDS = "the model afterwards"
 
@@ -38,13 +40,15 @@ def norms(network, x, y):
 
 def expected():
     """By exercise and case."""
-    twins = {case.name: case.use(cut, *case.args()).tolist() for case in PLAIN_TWIN.cases if case.args()}
+    twins = {
+        case.name: case.use(cut, *case.args()).tolist() for case in SURGERY.PLAIN_TWIN.cases if case.args()
+    }
     found = {}
-    for case in GRADIENT_NORMS.cases:
+    for case in SURGERY.GRADIENT_NORMS.cases:
         came = case.use(norms, *case.args())
         found[case.name] = dict(came["norms"] if case.name == AFTERWARDS else came)
     return {"gradient_norms": found, "plain_twin": twins}
 
 
 if __name__ == "__main__":
-    EXPECTED.write_text(json.dumps(expected(), indent=1) + "\n", encoding="utf-8")
+    SURGERY.EXPECTED.write_text(json.dumps(expected(), indent=1) + "\n", encoding="utf-8")

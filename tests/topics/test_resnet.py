@@ -8,15 +8,15 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
+from coursekit.check import topics
 from coursekit.check.compare import Kind
 from coursekit.check.fingerprints import load, matches, observation
 from coursekit.check.run import run
-from coursekit.check.topics.resnet_models import _names
-from coursekit.check.topics.resnet_surgery import EXPECTED
 from tests.topics.harness import read_topic
 from tests.topics.resnet_oracles import expected
 
 TOPIC = read_topic("04_resnet")
+NETWORKS, SURGERY = (topics.load("04_resnet", part) for part in ("networks", "surgery"))
 # Published with torchvision's weights; the layers with weights are the depth.
 PARAMETERS = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
 
@@ -57,11 +57,11 @@ def test_torchvisions_weights_load_strictly_and_give_equal_logits(answers, recor
 def test_the_check_asks_for_torchvisions_names_and_shapes(depth):
     with torch.device("meta"):
         theirs = getattr(torchvision.models, f"resnet{depth}")(num_classes=7).state_dict()
-    assert dict(_names(depth, 7)) == {name: tuple(tensor.shape) for name, tensor in theirs.items()}
+    assert dict(NETWORKS._names(depth, 7)) == {name: tuple(tensor.shape) for name, tensor in theirs.items()}
 
 
 def test_the_check_knows_what_automatic_differentiation_and_another_forward_pass_give():
-    known = json.loads(EXPECTED.read_text(encoding="utf-8"))
+    known = json.loads(SURGERY.EXPECTED.read_text(encoding="utf-8"))
     assert known.keys() == {"gradient_norms", "plain_twin"}
     for exercise, cases in expected().items():
         assert known[exercise].keys() == cases.keys()

@@ -1,25 +1,38 @@
-"""The topics that have public checks, and how to find an exercise by its id.
+"""The topics that have public checks, found by themselves, and how to find an exercise by its id.
 
-A topic is a module with ``TOPIC`` (its name) and ``EXERCISES`` (a tuple of ``Exercise``). Modules are
-imported when an exercise is looked for, not before.
+A topic is a package in this folder, named as its folder of notebooks, ``04_resnet/``, with ``EXERCISES`` (a
+tuple of ``Exercise``) in its ``__init__.py``. Such a name is no Python name, so no ``import`` statement
+reaches it. ``load`` does, and inside of it everything is as in any package: relative imports, tracebacks,
+pickles. Topics are imported when an exercise is looked for, not before.
 """
 
 import difflib
 import importlib
+import pkgutil
+from types import ModuleType
 
 from coursekit.check.cases import Exercise
 from coursekit.check.errors import UnknownExerciseError
 
 MODULES: dict[str, str] = {
-    "01_convolution": "coursekit.check.topics.convolution",
-    "04_resnet": "coursekit.check.topics.resnet",
+    found.name: f"{__name__}.{found.name}"
+    for found in sorted(pkgutil.iter_modules(__path__), key=lambda found: found.name)
+    if found.ispkg
 }
-"""Topic name to the module that holds its exercises, in the order of the course."""
+"""Topic name to the package that holds its exercises, in the order of the course."""
+
+
+def load(topic: str, part: str = "") -> ModuleType:
+    """The package of ``topic``, or a module in it: ``load("04_resnet", "surgery")``.
+
+    Raises ``KeyError`` for an unknown topic, ``ModuleNotFoundError`` for a module that it does not have.
+    """
+    return importlib.import_module(f"{MODULES[topic]}.{part}" if part else MODULES[topic])
 
 
 def exercises(topic: str) -> tuple[Exercise, ...]:
     """The exercises of ``topic``, in the order of its assignment; ``KeyError`` for an unknown topic."""
-    found: tuple[Exercise, ...] = importlib.import_module(MODULES[topic]).EXERCISES
+    found: tuple[Exercise, ...] = load(topic).EXERCISES
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: "answer", "locked", "test", "in place" (a test) or "free"; released: as students got it."""
+    """A cell: "answer", "locked", "helper", "test", "in place" or "free"; released: as students got it."""
 
     kind: str
     source: str

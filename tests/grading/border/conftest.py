@@ -58,7 +58,7 @@ def run(tmp_path) -> Runs:
         for number, cell in enumerate(cells):
             node = nbformat.v4.new_code_cell(cell.source)
             if cell.kind != "free":
-                test = cell.kind in ("test", "in place")
+                test = cell.kind in ("helper", "test", "in place")
                 node.metadata["nbgrader"] = {
                     "grade_id": f"cell-{number}",
                     "grade": test,
@@ -66,7 +66,7 @@ def run(tmp_path) -> Runs:
                     "solution": cell.kind == "answer",
                     "schema_version": 3,
                     "task": False,
-                    **({"points": 1} if test else {}),
+                    **({"points": int(cell.kind != "helper")} if test else {}),
                 }
             if cell.kind == "in place":
                 node.metadata["grading"] = {"in_place": True}

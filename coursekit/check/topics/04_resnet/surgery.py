@@ -1,7 +1,7 @@
 """Public checks of topic 04, three functions that take a network apart.
 
 The networks that they get are built here, of the given blocks, with weights known by kind and shape. What
-comes out is known too: it stands in `resnet_expected.json`, since code that works it out would be the answer.
+comes out is known too: it stands in `expected.json`, since code that works it out would be the answer.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from torch.nn import functional as F
 
 from coursekit.check.cases import Case, Exercise
 from coursekit.check.modules import settle, spread
-from coursekit.check.topics.resnet_models import ramp
 from coursekit.check.values import type_name
 from coursekit.given import ResidualBlock, SmallResNet, branch, nested
+
+from .networks import ramp
 
 Answer = Callable[..., Any]
 Make = Callable[[], nn.Module]
 
-EXPECTED = Path(__file__).with_name("resnet_expected.json")
+EXPECTED = Path(__file__).with_name("expected.json")
 
 
 @functools.cache

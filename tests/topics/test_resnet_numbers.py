@@ -1,8 +1,6 @@
-"""Is every fact of lecture 4 told in its notebook, and is every number right?
+"""Topic 04: its numbers counted once more, by closed forms that know nothing of the course's code.
 
-`facts_04.json` lists the facts: what the slides give, what counting gives, and whether the two agree. A
-number is held against sources that know nothing of each other: the list, closed forms in this file, what the
-lecture's own cells print when they measure real networks, and `coursekit.facts`.
+The numbers stand in `coursekit/facts/data/04.toml`; `tests/lecture/test_facts.py` holds notebooks to them.
 """
 
 from __future__ import annotations
@@ -11,37 +9,12 @@ import itertools
 import math
 from typing import Any
 
-import pytest
 import torch
 import torchvision
 from torch import nn
 
-from coursekit.facts import Verdict, recompute
-from grading.course.masters import Master
-from tests.lecture.telling import (
-    facts_of,
-    lecture_of,
-    listed,
-    numbers,
-    numbers_in,
-    out,
-    told_in,
-    what_is_printed,
-)
-
-FACTS = listed("04")
-COUNTED = ("number", "table", "formula", "architecture")  # kinds of fact whose numbers the lecture prints
-
-
-@pytest.fixture(scope="module")
-def lecture() -> Master:
-    return lecture_of("04_resnet")
-
-
-@pytest.fixture(scope="module")
-def printed(lecture: Master) -> dict[str, str]:
-    return what_is_printed(lecture)
-
+from coursekit.facts.fact import fact
+from tests.lecture.telling import disagreements, numbers, out, results, to_tell
 
 # --- closed forms: parameters ----------------------------------------------------------------------------
 
@@ -191,8 +164,10 @@ DENSENETS = {
 # --- closed forms: everything else -----------------------------------------------------------------------
 
 
-def given(fact: str) -> Any:
-    return FACTS[f"04-{fact}"]["given"]
+def given(name: str) -> Any:
+    """What the slides state, as numbers of floating point."""
+    value = fact(f"04-{name}").given
+    return numbers(value) if isinstance(value, list) else float(value)
 
 
 def published(name: str) -> list[float]:
@@ -296,7 +271,7 @@ def resnets() -> dict[str, Any]:
     ends = [words[type(layer)] for layer in list(head.children())[-2:]]
     return values | {
         "04-resnet-bottleneck-widths": [4 * (64 << stage) for stage in range(4)],
-        "04-resnet-head": [*ends, head.fc.out_features],
+        "04-resnet-head": [ends[0], f"{ends[1]}, {head.fc.out_features}"],
         "04-resnet-two-3x3": [[1, 64, 64], *([2, 64 << stage, 128 << stage] for stage in range(3))],
         "04-basic-block-flops": 2 * 3 * 3,
         "04-bottleneck-block-flops": 4 * 1 + 3 * 3 + 1 * 4,
@@ -374,65 +349,12 @@ RECOUNTED: dict[str, Any] = {
     **history(),
     **torchvision_table(),
 }
-WITH_NUMBERS = [i for i, fact in FACTS.items() if numbers(fact["computed"])]
 
 
-# --- tests -----------------------------------------------------------------------------------------------
+def test_counting_again_gives_what_the_lecture_tells() -> None:
+    assert disagreements("04", RECOUNTED) == {}
 
 
-def test_every_fact_is_told_in_some_cell_of_the_lecture(lecture: Master) -> None:
-    assert not set(FACTS) - told_in(lecture)
-
-
-def test_the_lecture_names_no_fact_of_its_topic_that_does_not_exist(lecture: Master) -> None:
-    assert not {fact for fact in told_in(lecture) if fact.startswith("04-")} - set(FACTS)
-
-
-@pytest.mark.parametrize("fact", [*WITH_NUMBERS, *sorted(set(RECOUNTED) - set(WITH_NUMBERS))])
-def test_counting_again_gives_the_listed_value(fact: str) -> None:
-    assert fact in RECOUNTED, f"{fact} has a value and nothing here counts it again"
-    assert RECOUNTED[fact] == FACTS[fact]["computed"]
-
-
-@pytest.mark.parametrize("fact", [i for i in WITH_NUMBERS if FACTS[i]["kind"] in COUNTED])
-def test_the_lecture_prints_the_counted_number_and_keeps_it(fact: str, printed: dict[str, str]) -> None:
-    assert fact in printed, f"{fact} is a number; tell it in a cell with keep=true"
-    missing = set(map(float, numbers(FACTS[fact]["computed"]))) - numbers_in(printed[fact])
-    assert not missing, f"{fact}: {missing} is not among what its cell prints:\n{printed[fact]}"
-
-
-@pytest.mark.parametrize("fact", [i for i, f in FACTS.items() if f["verdict"] == "differs"])
-def test_an_erratum_is_named_with_what_the_slide_says_and_what_is_right(fact: str, lecture: Master) -> None:
-    entry = FACTS[fact]
-    right = entry.get("right", entry["computed"])
-    both = {float(n) for n in numbers([entry["given"], right])}
-    prose = [
-        c.source.replace("\n", " ") for c in lecture.cells if c.kind == "markdown" and fact in facts_of(c)
-    ]
-    assert any(
-        ("the slide says" in text or "the slides say" in text)
-        and both <= numbers_in(text)
-        and (not isinstance(right, str) or right in text)
-        for text in prose
-    ), f"{fact}: no text says what the slide says ({entry['given']}) and what is right ({right})"
-
-
-@pytest.mark.parametrize("fact", [i for i in WITH_NUMBERS if FACTS[i]["verdict"] == "match"])
-def test_where_slide_and_count_agree_they_are_the_same_number(fact: str) -> None:
-    given_numbers = numbers(FACTS[fact]["given"])
-    assert not given_numbers or set(numbers(FACTS[fact]["computed"])) <= set(given_numbers)
-
-
-def test_the_list_agrees_with_the_recomputation_of_the_package() -> None:
-    """A verdict of `coursekit.facts` is computed; the list, which covers claims and questions too, is not."""
-    allowed = {
-        Verdict.MATCH: {"match"},
-        Verdict.ROUNDS: {"rounds to given"},
-        Verdict.ERRATUM: {"differs"},
-        Verdict.CONVENTION: {"differs"},
-        Verdict.DERIVED: {"not checkable"},
-        Verdict.STATED: {"not checkable"},
-    }
-    results = {result.fact.id: result.verdict for result in recompute("04")}
-    assert set(results) <= set(FACTS)
-    assert {i: v for i, v in results.items() if FACTS[i]["verdict"] not in allowed[v]} == {}
+def test_every_number_that_is_recomputed_is_counted_again() -> None:
+    recomputed = {i: to_tell("04")[i] for i, result in results("04").items() if result.value is not None}
+    assert {i for i, value in recomputed.items() if numbers(value)} - set(RECOUNTED) == set()

@@ -11,8 +11,6 @@ from torch.nn import functional as F
 
 from coursekit.check.cases import Case, Exercise
 
-TOPIC = "01_convolution"
-
 Shape = tuple[int, ...]
 Arguments = Callable[[], tuple[object, ...]]
 

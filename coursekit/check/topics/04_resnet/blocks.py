@@ -14,12 +14,8 @@ from torch import Tensor, nn
 
 from coursekit.check.cases import Case, Exercise
 from coursekit.check.modules import consists_of, difference, settle
-from coursekit.check.topics.resnet_models import RESNET
-from coursekit.check.topics.resnet_surgery import GRADIENT_NORMS, PLAIN_TWIN, ZERO_INIT_RESIDUAL
 from coursekit.check.values import type_name
 from coursekit.given import Recorder, WideRecorder
-
-TOPIC = "04_resnet"
 
 Build = Callable[..., nn.Module]
 Look = Callable[[nn.Module, Tensor], object]
@@ -344,16 +340,4 @@ MAKE_STAGE = Exercise(
         "more, each a new call of `block`, with channels times the expansion in, the same channels, and "
         "stride 1. Unpack the list into an `nn.Sequential`.",
     ),
-)
-
-
-EXERCISES: tuple[Exercise, ...] = (
-    INCEPTION,
-    BASIC_BLOCK,
-    BOTTLENECK,
-    MAKE_STAGE,
-    RESNET,
-    PLAIN_TWIN,
-    ZERO_INIT_RESIDUAL,
-    GRADIENT_NORMS,
 )

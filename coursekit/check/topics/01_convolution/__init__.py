@@ -1,0 +1,5 @@
+"""Public checks of topic 01."""
+
+from .cases import EXERCISES
+
+__all__ = ["EXERCISES"]
