@@ -22,7 +22,7 @@ from grading.errors import MasterError, SubmissionError
 from grading.export import to_csv
 from grading.handins import ANY, FULL, LESS, ZERO, HandIn, make_class, selection
 from grading.masters import Variant, read_master, read_variants
-from grading.plan import plan
+from grading.plan import check_built, plan
 from grading.record import record
 from grading.report import to_html
 from grading.run import positive, results
@@ -84,17 +84,15 @@ def demo_course(course: Config, assignment: str, out: Path) -> Config:
     """A course tree for the demonstration, beside the real one: the same source and release, other hand-ins.
 
     Raises:
-        SubmissionError: The assignment has not been built.
+        SubmissionError: The assignment has not been built. UsageError: There is no such assignment.
     """
+    check_built(course, assignment)
     tree = out.resolve() / "course"
     limits = dataclasses.replace(course.limits, cell_seconds=min(CELL_SECONDS, course.limits.cell_seconds))
     gradebook = f"sqlite:///{tree / 'gradebook.db'}"
     config = dataclasses.replace(course, tree=tree, gradebook=gradebook, limits=limits)
     for kind in ("source", "release"):
         path = Path(kind, assignment, f"{assignment}.ipynb")
-        if not (course.tree / path).is_file():
-            what = f"the assignment {assignment!r} has not been built"
-            raise SubmissionError(what, course.tree / path, "run `grading build` first")
         changed = (
             not (tree / path).is_file() or (tree / path).read_bytes() != (course.tree / path).read_bytes()
         )
