@@ -36,6 +36,8 @@ from tests.grading.run.conftest import COURSE, MASTER, MadeUp  # noqa: E402
 
 A = MadeUp.assignment
 RESULTS = ROOT / "benchmarks" / "results" / "scaling.json"
+BEGIN_SECONDS = 180
+"""How long scheduler and workers may take to be there on a busy machine."""
 ANSWERS = (
     {},
     {"double": "def double(x):\n    return x + x"},
@@ -150,6 +152,8 @@ def processor_time(pid: int) -> float:
 @contextlib.contextmanager
 def dask_cluster(workers: int, folder: Path, **settings: str) -> Iterator[tuple[str, list[subprocess.Popen]]]:
     """A scheduler and workers of one thread each, processes like anybody's; its address and the workers."""
+    from distributed import Client
+
     program, file = str(Path(sys.executable).with_name("dask")), folder / "scheduler.json"
     environment = {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
     where = ["--scheduler-file", str(file), "--no-dashboard"]
@@ -169,7 +173,7 @@ def dask_cluster(workers: int, folder: Path, **settings: str) -> Iterator[tuple[
             return process
 
         start("scheduler", "--host", "127.0.0.1", "--port", "0")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + BEGIN_SECONDS
         while not file.exists() or not file.read_text().strip():
             if time.monotonic() > deadline:
                 raise SystemExit((folder / "scheduler.log").read_text())
@@ -185,7 +189,10 @@ def dask_cluster(workers: int, folder: Path, **settings: str) -> Iterator[tuple[
             "--local-directory",
             str(folder),
         ]
-        yield address, [start("worker", *words) for _ in range(workers)]
+        processes = [start("worker", *words) for _ in range(workers)]
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=BEGIN_SECONDS)
+        yield address, processes
 
 
 def end_group(process: subprocess.Popen) -> None:

@@ -1,17 +1,28 @@
 """The command `grading`.
 
+It leaves with 0 when the work is done, with 1 and one sentence on stderr when it failed, with 2 when it was
+called wrongly, and with 130 when it was interrupted. Whoever closes the pipe it writes to (`| head`) has what
+they wanted: it ends without a word, and with 141, as a program does that the system ends for it.
+
 A subcommand's module offers `add_arguments(parser)` and `main(args) -> int`, the exit status; it is
 imported only when its command is called. `args.config` is the path of course.toml.
 """
 
 import argparse
 import importlib
+import os
+import select
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import TextIO
 
 from grading.errors import GradingError
+
+CLOSED_PIPE = 128 + 13
+"""The exit status that a shell gives a program which SIGPIPE ended."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,19 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; 0 on success, 2 with one sentence on stderr when it could not be done."""
+    """Run one subcommand and return the exit status."""
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()  # here, and not where Python ends, so that a closed pipe is noticed
+    except BrokenPipeError:
+        if not _closed():
+            raise
+        return CLOSED_PIPE
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     parser = _parser(chosen)
@@ -61,11 +84,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = importlib.import_module(COMMANDS[args.command].module).main(args)
     except GradingError as error:
         print(f"grading {args.command}: {error}", file=sys.stderr)
-        return 2
+        return error.status
+    except OSError as error:
+        if error.filename is None:  # no file's fault
+            raise
+        fix = "make that possible, or name another place"
+        says = GradingError(f"it cannot be read or written ({error.strerror})", error.filename, fix)
+        print(f"grading {args.command}: {says}", file=sys.stderr)
+        return says.status
     except KeyboardInterrupt:
         print(f"grading {args.command}: interrupted", file=sys.stderr)
         return 130
     return status
+
+
+def _closed() -> list[TextIO]:
+    """The standard streams that nobody reads any more; nothing is written to them from now on."""
+    closed = []
+    for stream in (sys.stdout, sys.stderr):
+        poll = select.poll()
+        poll.register(stream, 0)
+        if any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0)):
+            with open(os.devnull, "w", encoding="utf-8") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+            closed.append(stream)
+    return closed
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
@@ -74,6 +117,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         description="Generate, grade and report a course's assignments.",
         epilog="example: grading build --check",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('convnet-course')}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         subparser = subparsers.add_parser(

@@ -1,6 +1,7 @@
 """The exceptions of `grading`.
 
-    GradingError                 anything a command reports in one sentence, with exit status 2
+    GradingError                 anything a command reports in one sentence, with exit status 1
+    ├── UsageError               the command's own words name what is not there, or too little: exit status 2
     ├── ConfigError              course.toml cannot be read, or says something we do not know
     ├── MasterError              a master under the masters folder breaks its format
     ├── BuildError               a master is sound, but what it generates is not
@@ -12,7 +13,14 @@
     ├── SubmissionError          a hand-in cannot be graded as it is; the others can
     └── InfrastructureError      this machine failed, not the student; never scored, to be run again
 
-Every message says what was wrong, where, and what to do.
+Every message says what was wrong, where, and what to do. Three more never reach a command; they belong to the
+processes that grade one hand-in, and the driver makes a result or an `InfrastructureError` of them:
+
+    Exception
+    ├── WireError                a value cannot cross between answer and judge, or what came is no frame
+    └── TamperedError            told to an answer that leads below the ban on a call
+    BaseException
+    └── AnswerLost               the answer's process is gone; no `except Exception` of a test may swallow it
 """
 
 
@@ -24,6 +32,9 @@ class GradingError(Exception):
     fix: what to do about it, an imperative clause without a full stop.
     """
 
+    status = 1
+    """The exit status of a command that ends with it."""
+
     def __init__(self, what: str, where: object = "", fix: str = "") -> None:
         super().__init__(what, str(where), fix)  # the arguments themselves, so that the error pickles
         self.what = what
@@ -33,6 +44,12 @@ class GradingError(Exception):
     def __str__(self) -> str:
         sentence = f"{self.where}: {self.what}" if self.where else self.what
         return f"{sentence}; {self.fix}" if self.fix else sentence
+
+
+class UsageError(GradingError):
+    """The command was called wrongly: what it was told to work on is not there, or was not said."""
+
+    status = 2
 
 
 class ConfigError(GradingError):

@@ -99,3 +99,10 @@ def test_torch_and_torchvision_are_a_pair():
     ]
     assert wanted, "torchvision no longer says which torch it was built against"
     assert wanted[0].specifier.contains(locked()["torch"], prereleases=True)
+
+
+@pytest.mark.parametrize("package", ["coursekit", "grading"])
+def test_every_file_that_the_package_promises_beside_its_code_is_there(package):
+    promised = PROJECT["tool"]["setuptools"]["package-data"][package]
+    assert "py.typed" in promised
+    assert [pattern for pattern in promised if not any((ROOT / package).glob(pattern))] == []

@@ -15,10 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grading.config import Config, fingerprints_path, load_config
-from grading.course import files, leaks
-from grading.course.readme import readme_texts
-from grading.course.topics import Say, Topic, generate, paths_of, read_topic, topic_names
-from grading.errors import BuildError, DriftError, LeakError
+from grading.errors import DriftError, LeakError, UsageError
 
 
 @dataclass(frozen=True)
@@ -83,11 +80,12 @@ def build(
     Raises:
         MasterError: A master breaks the format. MetadataError: nbgrader would refuse a notebook.
         LeakError: Students would get hidden code. BuildError: A lecture or the hook fails.
+        UsageError: There is no such topic.
     """
     names = topic_names(config)
     unknown = [name for name in topics if name not in names]
     if unknown:
-        raise BuildError(f"no topic {unknown[0]!r}", config.masters, f"the topics are {', '.join(names)}")
+        raise UsageError(f"no topic {unknown[0]!r}", config.masters, f"the topics are {', '.join(names)}")
     read = {name: read_topic(config, name) for name in names}  # all: hidden code of one may leak into another
     generated = [
         generate(config, read[name], run=not check, refresh=refresh, say=say) for name in topics or names

@@ -24,10 +24,15 @@ from grading.course import nbgrader_tree
 from grading.course.made_up_class import ANY, FULL, LESS, ZERO, HandIn, make_class, selection
 from grading.course.masters import Variant, read_master, read_variants
 from grading.errors import MasterError, SubmissionError
-from grading.gradebook.record import record
-from grading.gradebook.store import store_of, write_atomically
-from grading.gradebook.table import Row, Table, load_table
-from grading.handins.plan import plan
+from grading.export import to_csv
+from grading.handins import ANY, FULL, LESS, ZERO, HandIn, make_class, selection
+from grading.masters import Variant, read_master, read_variants
+from grading.plan import check_built, plan
+from grading.record import record
+from grading.report import to_html
+from grading.run import positive, results
+from grading.store import store_of, write_atomically
+from grading.table import Row, Table, load_table
 
 CELL_SECONDS = 10.0
 """Shorter than in a real run: one hand-in of the class never ends."""
@@ -84,17 +89,15 @@ def demo_course(course: Config, assignment: str, out: Path) -> Config:
     """A course tree for the demonstration, beside the real one: the same source and release, other hand-ins.
 
     Raises:
-        SubmissionError: The assignment has not been built.
+        SubmissionError: The assignment has not been built. UsageError: There is no such assignment.
     """
+    check_built(course, assignment)
     tree = out.resolve() / "course"
     limits = dataclasses.replace(course.limits, cell_seconds=min(CELL_SECONDS, course.limits.cell_seconds))
     gradebook = f"sqlite:///{tree / 'gradebook.db'}"
     config = dataclasses.replace(course, tree=tree, gradebook=gradebook, limits=limits)
     for kind in ("source", "release"):
         path = Path(kind, assignment, f"{assignment}.ipynb")
-        if not (course.tree / path).is_file():
-            what = f"the assignment {assignment!r} has not been built"
-            raise SubmissionError(what, course.tree / path, "run `grading build` first")
         changed = (
             not (tree / path).is_file() or (tree / path).read_bytes() != (course.tree / path).read_bytes()
         )

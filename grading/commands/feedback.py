@@ -17,7 +17,8 @@ from traitlets.config import Config as Traits
 
 from grading.config import Config, load_config
 from grading.errors import SubmissionError
-from grading.gradebook.sanitize import FILTERS
+from grading.pages import FILTERS
+from grading.plan import check_built
 
 
 class ClearTestTracebacks(ClearHiddenTests):
@@ -38,8 +39,10 @@ def generate_feedback(config: Config, assignment: str) -> None:
     """Write `feedback/STUDENT/ASSIGNMENT/*.html` in the tree, as `nbgrader generate_feedback --force`.
 
     Raises:
-        SubmissionError: Nothing of the assignment was graded, or nbgrader fails.
+        SubmissionError: The assignment was not built, nothing of it was graded, or nbgrader fails.
+        UsageError: There is no such assignment.
     """
+    check_built(config, assignment)
     graded = config.tree / "autograded"
     if not any(graded.glob(f"*/{assignment}/*.ipynb")):
         fix = f"run `grading run {assignment}` first"

@@ -1,10 +1,11 @@
 """`grading report`: the graded class on one self-contained page."""
 
 import argparse
+import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import jinja2
@@ -98,6 +99,30 @@ def to_html(table: Table, course: str) -> str:
     )
 
 
+def to_plain(table: Table) -> dict[str, object]:
+    """The class as JSON has it: exercises with what went wrong in them, hand-ins with what became of them."""
+    ran = [row for row in table.rows if row.was_run]
+    return {
+        "assignment": table.assignment,
+        "points": table.points,
+        "not_graded_yet": list(table.ungraded),
+        "exercises": [asdict(summary(exercise, table, ran)) for exercise in table.exercises],
+        "hand_ins": [
+            {
+                "student": row.result.student,
+                "status": row.result.status,
+                "total": row.total,
+                "points": {name: entry.score for name, entry in row.entries.items()},
+                "diagnoses": row.result.diagnoses,
+                "notes": row.result.notes,
+                "needs_human": row.result.needs_human,
+                "seconds": row.result.seconds,
+            }
+            for row in table.rows
+        ],
+    }
+
+
 def histogram(values: Sequence[float]) -> list[Bar]:
     """Hand-ins by percent of the points, ten bars; the last one holds 100 as well."""
     counts = Counter(min(int(value * BINS / 100), BINS - 1) for value in values)
@@ -139,12 +164,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `grading report`."""
     parser.add_argument("assignment", nargs="?", help="its name; may be left out when there is one")
     parser.add_argument("--output", type=Path, help="the file to write (default: in the course's tree)")
+    parser.add_argument("--json", action="store_true", help="print the class for a program; write no page")
 
 
 def main(args: argparse.Namespace) -> int:
     """Write the report of a graded class and say where."""
     config = load_config(args.config)
     table = load_table(config, args.assignment)
+    if args.json:
+        print(json.dumps(to_plain(table), indent=1))
+        return 0
     output = args.output or config.tree / "reports" / f"{table.assignment}.html"
     write_atomically(output, to_html(table, config.name))
     if table.ungraded:

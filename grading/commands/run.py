@@ -7,6 +7,7 @@ writer, as the results come. Killed at any moment, the next run goes on where th
 import argparse
 import dataclasses
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,17 +31,19 @@ def results(
     quiet: bool = False,
     runner: Runner | None = None,
 ) -> Iterator[Result]:
-    """The result of every job, those of the store first; a new one is stored before it is given.
+    """The result of every job as it comes, those of the store first; a new one is stored before it is given.
 
-    force: run also what was run before. A failure of the machine is never stored.
+    force: run also what was run before, what took longest first. A failure of the machine is never stored.
     """
-    todo = []
+    todo, took = [], {}
     for job in jobs:
-        known = None if force else store.load(job)
-        if known is not None:
+        known = store.load(job)
+        if known is not None and not force:
             yield known
         else:
             todo.append(job)
+            took[job.student] = math.inf if known is None else known.seconds
+    todo.sort(key=lambda job: -took[job.student])
 
     def keep(outcome: Outcome) -> Outcome:
         result, notebook = outcome
@@ -55,7 +58,7 @@ def results(
 
 
 EXAMPLES = """example: grading run 01_convolution             a hand-in at a time on each core
-         grading run 01_convolution --jobs 1 --json    one after another, a line of JSON each
+         grading run 01_convolution --jobs 1 --json    one after another, a line of JSON each as it ends
          grading run 01_convolution --wait             behind the run that is under way
 
 on several machines that share this folder:
@@ -153,5 +156,5 @@ class Summary:
         counts = sorted((str(status), count) for status, count in self.counts.items())
         found = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts)
         yield f"{self.counts.total()} hand-ins: {found}"
-        yield from self.people
+        yield from sorted(self.people)
         yield f"next: grading report {assignment}, grading export {assignment}, grading feedback {assignment}"

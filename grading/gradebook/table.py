@@ -8,13 +8,13 @@ import nbformat
 from nbgrader import utils
 
 from grading.config import Config
-from grading.course.masters import Variant, read_master, read_variants
-from grading.errors import SubmissionError
-from grading.gradebook.record import scores_by_hand, student_id
-from grading.gradebook.store import store_of
-from grading.handins.plan import plan
-from grading.handins.tree import source_path
-from grading.records import CellResult, Result, Status, exercise_of
+from grading.errors import SubmissionError, UsageError
+from grading.masters import Variant, read_master, read_variants
+from grading.plan import built_assignments, plan, source_path
+from grading.record import scores_by_hand, student_id
+from grading.records import CellResult, Result, Status
+from grading.store import store_of
+from grading.verdict import exercise_of
 
 NOT_RUN = (Status.MISSING, Status.ERROR, Status.INFRASTRUCTURE_ERROR)
 
@@ -78,7 +78,7 @@ def load_table(config: Config, assignment: str | None) -> Table:
     """The class as it was last graded; the assignment may be left out where there is only one.
 
     Raises:
-        SubmissionError: Nothing has been graded, or the assignment has to be named.
+        SubmissionError: Nothing has been built or graded. UsageError: The assignment has to be named.
     """
     assignment = assignment or _only_assignment(config)
     store = store_of(config)
@@ -195,8 +195,8 @@ def _variants(config: Config, assignment: str) -> tuple[Variant, ...]:
 
 
 def _only_assignment(config: Config) -> str:
-    names = sorted(folder.name for folder in (config.tree / "source").glob("*/"))
-    if len(names) == 1:
-        return names[0]
-    fix = f"give one of {', '.join(names)}" if names else "run `grading build` first"
-    raise SubmissionError("which assignment?", config.tree / "source", fix)
+    first, *others = built_assignments(config)
+    if not others:
+        return first
+    fix = f"name one of {', '.join([first, *others])}"
+    raise UsageError("there are several assignments", config.tree / "source", fix)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import threading
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_second_run_is_refused_or_waits_for_the_first(made_up, grading, monkey
     with contextlib.ExitStack() as first:
         first.enter_context(only_writer(made_up.config))
         status, _, complained = grading("run", A)
-        assert (status, "another run (process" in complained) == (2, True)
+        assert (status, "another run (process" in complained) == (1, True)
         assert "use --wait" in complained
 
         def end_the_first(holder, where, wait):
@@ -119,17 +120,65 @@ def test_what_was_not_graded_yet_is_named(made_up, grading):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "status", "says"),
     [
-        (("run", "02_letters"), "run `grading build`, or name one of 01_numbers"),
-        (("run", A), "there are no hand-ins"),
-        (("report", A), "there are no hand-ins"),
-        (("feedback", A), "run `grading run 01_numbers` first"),
-        (("demo", "02_letters"), "has not been built; run `grading build`"),
+        (("run", "02_letters"), 2, "there is no assignment '02_letters'; name one of 01_numbers"),
+        (("report", "02_letters"), 2, "there is no assignment '02_letters'; name one of 01_numbers"),
+        (("feedback", "02_letters"), 2, "there is no assignment '02_letters'; name one of 01_numbers"),
+        (("demo", "02_letters"), 2, "there is no assignment '02_letters'; name one of 01_numbers"),
+        (("build", "02_letters"), 2, "no topic '02_letters'; the topics are 01_numbers"),
+        (("run", A), 1, "there are no hand-ins; put them there as STUDENT/01_numbers/"),
+        (("report", A), 1, "there are no hand-ins"),
+        (("feedback", A), 1, "run `grading run 01_numbers` first"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence_and_exit_status_2(grading, words, says):
-    status, _, complained = grading(*words)
-    assert status == 2
-    assert says in complained
+def test_what_cannot_be_done_is_one_sentence(grading, words, status, says):
+    """Status 2 where the words of the command are wrong, else 1."""
+    found, _, complained = grading(*words)
+    assert (found, says in complained) == (status, True), complained
     assert len(complained.strip().splitlines()) == 1
+
+
+def test_of_several_assignments_one_has_to_be_named(made_up, grading):
+    (made_up.config.tree / "source" / "02_letters").mkdir()
+    for command in ("report", "export"):
+        status, _, complained = grading(command)
+        assert (status, "name one of 01_numbers, 02_letters" in complained) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words", ["run 01_numbers", "report", "report 01_numbers", "export", "feedback 01_numbers", "demo"]
+)
+def test_with_no_topic_built_every_command_says_what_to_run(made_up, grading, words):
+    shutil.rmtree(made_up.config.tree)
+    status, said, complained = grading(*words.split())
+    assert (status, said) == (1, "")
+    assert complained.endswith("no topic has been built; run `grading build`\n")
+    assert complained.count("\n") == 1
+
+
+def test_a_topic_that_is_not_built_beside_one_that_is_has_to_be_built(made_up, grading):
+    master = made_up.config.masters / "02_letters" / "assignment.py"
+    master.parent.mkdir()
+    master.write_text("")
+    status, _, complained = grading("run", "02_letters")
+    assert status == 1
+    assert "the assignment '02_letters' has not been built; run `grading build`" in complained
+
+
+def test_the_report_as_json_holds_what_a_program_asks_for(made_up, grading):
+    made_up.hand_in("a", made_up.solved())
+    made_up.hand_in("b", b"no notebook")
+    grading("run", A)
+    status, said, complained = grading("report", "--json")
+    report = json.loads(said)
+    assert (status, complained) == (0, "")
+    assert not (made_up.config.tree / "reports").exists()
+    assert (report["assignment"], report["points"], report["not_graded_yet"]) == (A, 11, [])
+    assert [(one["student"], one["status"], one["total"]) for one in report["hand_ins"]] == [
+        ("a", "passed", 7.0),
+        ("b", "error", 0.0),
+    ]
+    assert report["hand_ins"][0]["points"] == {"double": 5.0, "root": 2.0, "essay": None}
+    assert report["hand_ins"][1]["needs_human"].startswith("The file is not a notebook")
+    assert [one["exercise"]["id"] for one in report["exercises"]] == ["double", "root", "essay"]

@@ -28,7 +28,10 @@ def hand_in_class(made_up, size):
 
 
 def verdicts(found):
-    return [(r.student, r.status, [(c.grade_id, c.status, c.score, c.says) for c in r.cells]) for r in found]
+    """What was found, in the order of the names."""
+    return sorted(
+        (r.student, r.status, [(c.grade_id, c.status, c.score, c.says) for c in r.cells]) for r in found
+    )
 
 
 def worker_processes(process):
