@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grading.config import Config, fingerprints_path, load_config
+from grading.course import files, leaks
+from grading.course.readme import readme_texts
+from grading.course.topics import Say, Topic, generate, paths_of, read_topic, topic_names
 from grading.errors import DriftError, LeakError, UsageError
 
 

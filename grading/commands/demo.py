@@ -24,15 +24,11 @@ from grading.course import nbgrader_tree
 from grading.course.made_up_class import ANY, FULL, LESS, ZERO, HandIn, make_class, selection
 from grading.course.masters import Variant, read_master, read_variants
 from grading.errors import MasterError, SubmissionError
-from grading.export import to_csv
-from grading.handins import ANY, FULL, LESS, ZERO, HandIn, make_class, selection
-from grading.masters import Variant, read_master, read_variants
-from grading.plan import check_built, plan
-from grading.record import record
-from grading.report import to_html
-from grading.run import positive, results
-from grading.store import store_of, write_atomically
-from grading.table import Row, Table, load_table
+from grading.gradebook.record import record
+from grading.gradebook.store import store_of, write_atomically
+from grading.gradebook.table import Row, Table, load_table
+from grading.handins.plan import plan
+from grading.handins.tree import check_built
 
 CELL_SECONDS = 10.0
 """Shorter than in a real run: one hand-in of the class never ends."""

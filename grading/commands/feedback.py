@@ -17,8 +17,8 @@ from traitlets.config import Config as Traits
 
 from grading.config import Config, load_config
 from grading.errors import SubmissionError
-from grading.pages import FILTERS
-from grading.plan import check_built
+from grading.gradebook.sanitize import FILTERS
+from grading.handins.tree import check_built
 
 
 class ClearTestTracebacks(ClearHiddenTests):

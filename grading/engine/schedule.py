@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from grading.engine import handin
 from grading.errors import GradingError, InfrastructureError, SubmissionError
-from grading.plan import ENGINE, shown
-from grading.records import Job, Result, Status
-from grading.warm import start_again, stop_all
+from grading.records import ENGINE_VERSION, Job, Result, Status
+from grading.text import shown
+from grading.warm.client import start_again, stop_all
 
 if TYPE_CHECKING:
     from distributed import Client, Future

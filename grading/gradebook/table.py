@@ -8,13 +8,13 @@ import nbformat
 from nbgrader import utils
 
 from grading.config import Config
+from grading.course.masters import Variant, read_master, read_variants
 from grading.errors import SubmissionError, UsageError
-from grading.masters import Variant, read_master, read_variants
-from grading.plan import built_assignments, plan, source_path
-from grading.record import scores_by_hand, student_id
-from grading.records import CellResult, Result, Status
-from grading.store import store_of
-from grading.verdict import exercise_of
+from grading.gradebook.record import scores_by_hand, student_id
+from grading.gradebook.store import store_of
+from grading.handins.plan import plan
+from grading.handins.tree import built_assignments, source_path
+from grading.records import CellResult, Result, Status, exercise_of
 
 NOT_RUN = (Status.MISSING, Status.ERROR, Status.INFRASTRUCTURE_ERROR)
 

@@ -12,8 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from grading.config import Config
-from grading.errors import SubmissionError, UsageError
-from grading.records import Job
+from grading.errors import SubmissionError
+from grading.handins.tree import check_built, find_notebook, names_in, release_path, source_path
+from grading.records import ENGINE_VERSION, Job
+from grading.text import listed, shown
 
 MAX_BYTES = 128_000_000
 """Enough for a hundred megabytes of output that somebody forgot to clear; outputs are not read."""
@@ -35,56 +37,6 @@ def plan(config: Config, assignment: str) -> list[Job]:
     folders = [path for path in submitted.iterdir() if path.is_dir() or path.is_symlink()]
     students = sorted(path.name for path in folders if path.name[0] != ".")
     return [_job(config, assignment, student, submitted, source, course) for student in students]
-
-
-def check_built(config: Config, assignment: str) -> None:
-    """Return when the assignment has been built.
-
-    Raises:
-        SubmissionError: It has not been built. UsageError: There is no such assignment.
-    """
-    source = source_path(config, assignment)
-    missing = [path for path in (source, release_path(source)) if not path.is_file()]
-    if not missing:
-        return
-    built = built_assignments(config)
-    if assignment not in built and not (config.masters / assignment / "assignment.py").is_file():
-        fix = f"name one of {', '.join(built)}"
-        raise UsageError(f"there is no assignment {shown(assignment)!r}", config.tree / "source", fix)
-    raise SubmissionError(
-        f"the assignment {assignment!r} has not been built", missing[0], "run `grading build`"
-    )
-
-
-def built_assignments(config: Config) -> list[str]:
-    """The names of the assignments that have been built; there is at least one.
-
-    Raises:
-        SubmissionError: No topic has been built.
-    """
-    names = sorted(folder.name for folder in (config.tree / "source").glob("*/"))
-    if not names:
-        raise SubmissionError("no topic has been built", config.tree, "run `grading build`")
-    return names
-
-
-def source_path(config: Config, assignment: str) -> Path:
-    """The course's own notebook, hidden tests included."""
-    return config.tree.resolve() / "source" / assignment / f"{assignment}.ipynb"
-
-
-def release_path(source: Path) -> Path:
-    """The notebook as students got it, which stands beside its source in nbgrader's tree."""
-    return source.parents[2] / "release" / source.parent.name / source.name
-
-
-def find_notebook(folder: Path, assignment: str) -> Path:
-    """The notebook in a student's folder: of the right name, or else the only one there is."""
-    expected = folder / f"{assignment}.ipynb"
-    if os.path.lexists(expected):
-        return expected
-    others = [name for name in _names(folder) if name.lower().endswith(".ipynb") and name[0] != "."]
-    return folder / others[0] if len(others) == 1 else expected
 
 
 def problem_with(job: Job) -> str | None:

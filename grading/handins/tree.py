@@ -4,8 +4,12 @@ import os
 from pathlib import Path
 
 from grading.config import Config
+from grading.errors import SubmissionError, UsageError
+from grading.text import shown
 
-__all__ = ["find_notebook", "names_in", "release_path", "source_path"]
+__all__ = [
+    "built_assignments", "check_built", "find_notebook", "names_in", "release_path", "source_path",
+]  # fmt: skip
 
 
 def source_path(config: Config, assignment: str) -> Path:
@@ -16,6 +20,37 @@ def source_path(config: Config, assignment: str) -> Path:
 def release_path(source: Path) -> Path:
     """The notebook as students got it, which stands beside its source in nbgrader's tree."""
     return source.parents[2] / "release" / source.parent.name / source.name
+
+
+def check_built(config: Config, assignment: str) -> None:
+    """Return when the assignment has been built.
+
+    Raises:
+        SubmissionError: It has not been built. UsageError: There is no such assignment.
+    """
+    source = source_path(config, assignment)
+    missing = [path for path in (source, release_path(source)) if not path.is_file()]
+    if not missing:
+        return
+    built = built_assignments(config)
+    if assignment not in built and not (config.masters / assignment / "assignment.py").is_file():
+        fix = f"name one of {', '.join(built)}"
+        raise UsageError(f"there is no assignment {shown(assignment)!r}", config.tree / "source", fix)
+    raise SubmissionError(
+        f"the assignment {assignment!r} has not been built", missing[0], "run `grading build`"
+    )
+
+
+def built_assignments(config: Config) -> list[str]:
+    """The names of the assignments that have been built; there is at least one.
+
+    Raises:
+        SubmissionError: No topic has been built.
+    """
+    names = sorted(folder.name for folder in (config.tree / "source").glob("*/"))
+    if not names:
+        raise SubmissionError("no topic has been built", config.tree, "run `grading build`")
+    return names
 
 
 def find_notebook(folder: Path, assignment: str) -> Path:

@@ -1,8 +1,8 @@
 """The README's table of topics is written from the masters' headers, where a course asks for it."""
 
 import pytest
-from grading.building.readme import BEGIN, END
 
+from grading.course.readme import BEGIN, END
 from grading.errors import BuildError
 
 TEXT = f"# Small\n\n{BEGIN}\nan old table\n{END}\n\nMore to come.\n"

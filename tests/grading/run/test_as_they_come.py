@@ -13,17 +13,18 @@ import threading
 import pytest
 
 from benchmarks.killing import contents
-from grading import engine, schedule
+from grading.commands.export import to_csv
+from grading.commands.report import to_html
+from grading.commands.run import Summary, results
 from grading.config import load_config
-from grading.export import to_csv
-from grading.plan import plan
-from grading.record import record, recording
+from grading.engine import handin as engine
+from grading.engine import schedule
+from grading.engine.supervise import CellRun, Run
+from grading.gradebook.record import record, recording
+from grading.gradebook.store import store_of
+from grading.gradebook.table import load_table
+from grading.handins.plan import plan
 from grading.records import Status
-from grading.report import to_html
-from grading.run import Summary, results
-from grading.store import store_of
-from grading.supervise import CellRun, Run
-from grading.table import load_table
 
 A = "01_numbers"
 PATIENCE = 60

@@ -65,7 +65,7 @@ def test_a_warm_process_that_is_killed_is_replaced_and_nobody_loses_a_point(made
         found.append(result)
         if len(found) in (1, 3):
             kill_the_warm_process()
-    warm.close_all()
+    client.close_all()
     assert len({result.student for result in found}) == len(found)
     assert {(result.status, result.score) for result in found} == {(Status.PASSED, 7.0)}
     assert len(killed) == 2

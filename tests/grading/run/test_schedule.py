@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from grading import schedule
+from grading.engine import schedule
+from grading.engine.schedule import AHEAD, Progress, run_jobs, time_left
 from grading.records import Job, Limits, Result, Status
-from grading.schedule import AHEAD, Progress, run_jobs, time_left
 from tests.helpers import ROOT
 
 PATIENCE = 60
