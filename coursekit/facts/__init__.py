@@ -14,7 +14,9 @@ networks, run the layers and measure; `judge` compares what they return with wha
 On the command line: `coursekit facts --topic 02`.
 """
 
-from .fact import Fact, FactError, facts
+from coursekit.errors import FactError
+
+from .fact import Fact, facts
 from .report import counts, to_json, to_markdown, to_text
 from .run import Result, recompute
 from .verdict import Verdict, judge

@@ -9,15 +9,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-__all__ = ["KINDS", "TOPICS", "Fact", "FactError", "fact", "facts", "stated_value"]
+from coursekit.errors import FactError
+
+__all__ = ["KINDS", "TOPICS", "Fact", "fact", "facts", "stated_value"]
 
 TOPICS = tuple(f"{number:02}" for number in range(10))
 KINDS = ("number", "table", "formula", "architecture", "recipe", "claim", "citation")
 ROUNDINGS = ("half up", "cut")
-
-
-class FactError(ValueError):
-    """An entry of the data that contradicts itself; the message names it."""
 
 
 @dataclass(frozen=True, kw_only=True)

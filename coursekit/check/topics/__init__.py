@@ -8,7 +8,7 @@ import difflib
 import importlib
 
 from coursekit.check.cases import Exercise
-from coursekit.check.errors import UnknownExerciseError
+from coursekit.errors import UnknownExerciseError
 
 MODULES: dict[str, str] = {
     "01_convolution": "coursekit.check.topics.convolution",
