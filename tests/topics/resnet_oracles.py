@@ -10,8 +10,8 @@ import json
 import torch
 from torch.nn import functional as F
 
+from coursekit.blocks import PlainBlock, ResidualBlock
 from coursekit.check.topics.resnet_surgery import EXPECTED, GRADIENT_NORMS, PLAIN_TWIN
-from coursekit.given import PlainBlock, ResidualBlock
 
 AFTERWARDS = "the model afterwards"
 

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from coursekit.blocks import Recorder, WideRecorder
 from coursekit.check.cases import Case, Exercise
 from coursekit.check.modules import consists_of, difference, settle
 from coursekit.check.topics.resnet_models import RESNET
 from coursekit.check.topics.resnet_surgery import GRADIENT_NORMS, PLAIN_TWIN, ZERO_INIT_RESIDUAL
 from coursekit.check.values import type_name
-from coursekit.given import Recorder, WideRecorder
 
 TOPIC = "04_resnet"
 
