@@ -110,7 +110,7 @@ def predict(question: str, choices: Sequence[str] = ()) -> None:
 @contextmanager
 def stopwatch(label: str) -> Iterator[None]:
     """Print how long a block takes under this label, the GPU's work included."""
-    from coursekit.cost import synchronize
+    from coursekit.probe import synchronize
 
     synchronize()
     started = time.perf_counter()
