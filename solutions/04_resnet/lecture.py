@@ -1309,7 +1309,8 @@ from dataclasses import dataclass
 import numpy as np
 from torchvision.models import get_model_weights
 
-from coursekit import degradation, flops, landscape, stored
+from coursekit import flops
+from coursekit.experiments import degradation, loss_surface, results
 from coursekit.models.resnet import BasicBlock, Bottleneck
 
 
@@ -1510,7 +1511,7 @@ viz.show(
     )
     + ".",
 )
-print(stored.provenance(longer))
+print(results.provenance(longer))
 long_train = by_network(longer.runs, lambda run: run.train_error[-1])
 long_test = by_network(longer.runs, lambda run: run.test_error)
 for (kind, size), errors in long_train.items():
@@ -1945,8 +1946,8 @@ seen = [part[: deep.grid_images].to(coursekit.device()) for part in deep_images[
 own_surfaces = {}
 for kind in degradation.KINDS:
     net = deep_nets[kind, DEEPEST, 0]
-    across, up = (landscape.direction(net, seed) for seed in (0, 1))
-    own_surfaces[f"{kind}, {DEEPEST} layers"] = landscape.losses(net, across, up, places, *seen)
+    across, up = (loss_surface.direction(net, seed) for seed in (0, 1))
+    own_surfaces[f"{kind}, {DEEPEST} layers"] = loss_surface.losses(net, across, up, places, *seen)
 SURFACE_LINES = np.geomspace(0.25, 16, 13)
 viz.show(
     viz.contours(
@@ -1967,7 +1968,7 @@ viz.show(
 # of the stored run, on a finer grid.
 
 # %% slide="fragment" facts="04-loss-surface"
-stored_surface = stored.read("loss_surface")
+stored_surface = results.read("loss_surface")
 size = stored_surface["setting"]["depth"]
 around = {
     f"{kind}, {size} layers": torch.tensor(stored_surface[kind], dtype=torch.float64)
@@ -1985,12 +1986,12 @@ viz.show(
     ),
     alt="Contours of the training loss around the stored plain and residual networks, on one colour scale: "
     + ", ".join(
-        f"{name}: {grid[middle, middle]:.2f} in the middle, {landscape.dips(grid)} local minima"
+        f"{name}: {grid[middle, middle]:.2f} in the middle, {loss_surface.local_minima(grid)} local minima"
         for name, grid in around.items()
     )
     + ".",
 )
-print(stored.provenance(stored_surface))
+print(results.provenance(stored_surface))
 
 
 def steepest(grid, below=4.0):
@@ -2003,7 +2004,7 @@ def steepest(grid, below=4.0):
     return torch.cat(rises).max().item()
 
 
-minima = {name: landscape.dips(grid) for name, grid in around.items()}
+minima = {name: loss_surface.local_minima(grid) for name, grid in around.items()}
 cliffs = {name: steepest(grid) for name, grid in around.items()}
 plain_name, residual_name = around
 finding(

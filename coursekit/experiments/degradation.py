@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import init
 
 import coursekit
-from coursekit import stored
+from coursekit.experiments import results
 from coursekit.models.parts import ConvNormAct, ImageCheck, he_init
 from coursekit.models.resnet import BasicBlock, ResidualBlock, make_stage
 from coursekit.train import TrainConfig, evaluate, fit
@@ -207,7 +207,7 @@ class Measured:
     Attributes:
         setting: how large it was.
         runs: one for each network and seed.
-        source: date, hardware, versions, threads, and the command that repeats it; `stored.provenance` makes
+        source: date, hardware, versions, threads, and the command that repeats it; `results.provenance` makes
             a line of it.
     """
 
@@ -222,7 +222,7 @@ def measured(name: str = "degradation") -> Measured:
     Raises:
         ValueError: for a name that nothing is stored under.
     """
-    result = stored.read(name)
+    result = results.read(name)
     runs = tuple(_restored(Run, row) for row in result["runs"])
     return Measured(_restored(Setting, result["setting"]), runs, result["source"])
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from coursekit import degradation, models
-from coursekit.degradation import Run, Setting
+from coursekit import models
+from coursekit.experiments import degradation
+from coursekit.experiments.degradation import Run, Setting
 from coursekit.flops import profile
 
 TINY = Setting(depths=(4, 8), seeds=2, epochs=2, images=48, widths=(4,), batch_size=16)
