@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from coursekit import data, flops, lecture, models, probe, train, viz
+    from coursekit import data, experiments, flops, lecture, models, probe, train, viz
     from coursekit.check import check as check
     from coursekit.check import forbid, hint, progress
 
 __version__ = "0.1.0"
 
 # `check` is a package that is called as its function, so that importing a module below it changes nothing.
-_MODULES = ("check", "data", "flops", "lecture", "models", "probe", "train", "viz")
+_MODULES = ("check", "data", "experiments", "flops", "lecture", "models", "probe", "train", "viz")
 _FUNCTIONS = {"forbid": "coursekit.check", "hint": "coursekit.check", "progress": "coursekit.check"}
 
 __all__ = [  # noqa: RUF022  # the order a reader meets them in
@@ -37,6 +37,7 @@ __all__ = [  # noqa: RUF022  # the order a reader meets them in
     "device",
     "seed_everything",
     "data",
+    "experiments",
     "flops",
     "lecture",
     "models",

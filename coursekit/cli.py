@@ -1,34 +1,50 @@
 """The command `coursekit`.
 
 Every command prints what it finds and leaves with 0 when all is well, 1 when it is not, and 2 when it was
-called wrongly. Errors are one sentence on stderr.
+called wrongly. Errors are one sentence on stderr. Where the reader of the output goes before its end, as
+`head` does, the command ends without a word, with the 141 of a program that a closed pipe has ended.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from coursekit import notebooks
+from coursekit import __version__, notebooks
+from coursekit.errors import CourseError, NotebookError, UsageError
 
 CELL_SECONDS, LECTURE_SECONDS = 10, 90  # what a lecture may take on two cores without a GPU
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # that nobody reads it any more is found out here, not when Python ends
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # what is left in their buffers must not fail once more
+            os.dup2(nowhere, stream.fileno())
+        return 141
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.command(options)
-    except notebooks.CourseError as error:
+    except CourseError as error:
         print(f"coursekit: {error}", file=sys.stderr)
-        status = 1
+        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
-        status = 130
+        return 130
     return status
 
 
@@ -60,7 +76,7 @@ def check(options: argparse.Namespace) -> int:
     results = notebooks.exercise_results(executed)
     right = sum(result.right for result in results)
     if not results:
-        raise notebooks.CourseError(f"{path} checks no exercise: is it one of the assignments?")
+        raise NotebookError(f"{path} checks no exercise: is it one of the assignments?")
     if options.json:
         rows = [{**asdict(result), "right": result.right} for result in results]
         print(json.dumps({"notebook": str(path), "right": right, "exercises": rows}, indent=2))
@@ -120,7 +136,7 @@ def _export_slides(path: Path, folder: Path, options: argparse.Namespace) -> int
     executed = notebooks.run(notebooks.read(path), path.parent, parameters={"budget": options.budget})
     error = notebooks.first_error(executed)
     if error:
-        raise notebooks.CourseError(f"{path.name}: {error}; no slides were written")
+        raise NotebookError(f"{path.name}: {error}; no slides were written")
     destination = folder / "build" / "slides" / f"{path.stem}.html"
     notebooks.slides(executed, destination, reveal=options.reveal)
     print(f"wrote {destination}")
@@ -135,8 +151,10 @@ def facts(options: argparse.Namespace) -> int:
 
     try:
         results = table.recompute(options.topic, progress=not options.json)
-    except ValueError as error:
-        raise notebooks.CourseError(str(error)) from None
+    except CourseError:
+        raise
+    except ValueError as error:  # a topic that there is not
+        raise UsageError(str(error)) from None
     print(json.dumps(table.to_json(results), indent=2) if options.json else table.to_text(results))
     unexplained = table.counts(results)[table.Verdict.UNEXPLAINED]
     if unexplained:
@@ -156,8 +174,8 @@ def profile(options: argparse.Namespace) -> int:
             fields=options.fields,
             as_json=options.json,
         )
-    except ValueError as error:
-        raise notebooks.CourseError(str(error)) from None
+    except ValueError as error:  # a network that there is not, or an input that it does not take
+        raise UsageError(str(error)) from None
     print(text)
     return 0
 
@@ -172,6 +190,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Run the notebooks of the course and see how far you are.",
         epilog="example: coursekit check notebooks/01_convolution/01_convolution.ipynb",
     )
+    parser.add_argument("--version", action="version", version=f"coursekit {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: object, summary: str, example: str) -> argparse.ArgumentParser:

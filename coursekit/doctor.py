@@ -148,7 +148,7 @@ def data(folder: Path | None) -> Iterator[Finding]:
         folder: where the files lie; None for the package's own.
     """
     from coursekit.data.assets import manifest, read_asset
-    from coursekit.data.errors import DamagedFileError
+    from coursekit.errors import DamagedFileError
 
     try:
         files = manifest(folder)

@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from coursekit.errors import NotebookError, UsageError
+
 __all__ = [
     "CellTime",
-    "CourseError",
     "ExerciseResult",
     "cell_times",
     "course_folder",
@@ -23,10 +24,6 @@ __all__ = [
 
 INJECTED = "injected-parameters"  # papermill's name for the cell that it adds
 CHECK_MIME = "application/vnd.coursekit.check+json"
-
-
-class CourseError(Exception):
-    """One sentence for the user: what was wrong, where, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,13 @@ def course_folder(start: Path | None = None) -> Path:
     """The folder that holds `notebooks/`: here or above, else beside the installed package.
 
     Raises:
-        CourseError: when there is none.
+        NotebookError: when there is none.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents, Path(__file__).resolve().parent.parent):
         if (folder / "notebooks").is_dir():
             return folder
-    raise CourseError(
+    raise NotebookError(
         f"there is no folder notebooks/ in {here} or above it: change to the course's folder, "
         "or run `make build` there if it has none yet"
     )
@@ -80,7 +77,7 @@ def lecture_notebook(number: str, folder: Path) -> Path:
     """The lecture notebook of a topic given by number (`1`, `01`) or name (`01_convolution`).
 
     Raises:
-        CourseError: when there is none, with those that there are.
+        UsageError: when there is none, with those that there are.
     """
     topic = number.zfill(2)
     found = sorted((folder / "notebooks").glob("*/*_lecture.ipynb"))
@@ -88,23 +85,26 @@ def lecture_notebook(number: str, folder: Path) -> Path:
         if topic in (path.parent.name, path.parent.name.split("_")[0]):
             return path
     there = ", ".join(path.parent.name for path in found) or "none"
-    raise CourseError(f"no lecture {number} in {folder / 'notebooks'}: there is {there}")
+    raise UsageError(f"no lecture {number} in {folder / 'notebooks'}: there is {there}")
 
 
 def read(path: Path) -> Any:
     """A notebook, version 4.
 
     Raises:
-        CourseError: when the file is not there or is none.
+        UsageError: when the file is not there.
+        NotebookError: when it cannot be read or is none.
     """
     import nbformat
 
     try:
         return nbformat.read(path, as_version=4)
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no file {path}: give the path of a notebook") from error
     except OSError as error:
-        raise CourseError(f"cannot read {path} ({error.strerror}): give the path of a notebook") from error
+        raise NotebookError(f"cannot read {path} ({error.strerror}): give the path of a notebook") from error
     except Exception as error:  # nbformat trips over what is no notebook in a dozen ways
-        raise CourseError(f"{path} is no notebook: save it again from JupyterLab") from error
+        raise NotebookError(f"{path} is no notebook: save it again from JupyterLab") from error
 
 
 def run(notebook: Any, folder: Path, *, parameters: dict[str, Any] | None = None, timeout: int = 600) -> Any:
@@ -117,7 +117,7 @@ def run(notebook: Any, folder: Path, *, parameters: dict[str, Any] | None = None
         timeout: seconds for a cell.
 
     Raises:
-        CourseError: when a cell takes longer or the kernel dies.
+        NotebookError: when a cell takes longer or the kernel dies.
     """
     import copy
 
@@ -144,9 +144,9 @@ def run(notebook: Any, folder: Path, *, parameters: dict[str, Any] | None = None
     try:
         client.execute(env={**os.environ, "MPLBACKEND": "agg"})
     except CellTimeoutError as error:
-        raise CourseError(f"a cell took longer than {timeout} s: look for an endless loop") from error
+        raise NotebookError(f"a cell took longer than {timeout} s: look for an endless loop") from error
     except DeadKernelError as error:
-        raise CourseError("the kernel died while running the notebook: memory may have run out") from error
+        raise NotebookError("the kernel died while running the notebook: memory may have run out") from error
     return executed
 
 
@@ -201,13 +201,21 @@ def slides(executed: Any, destination: Path, *, reveal: str | None = None) -> No
         destination: the HTML file; its folder is made.
         reveal: where a browser finds reveal.js: an address, or a folder of a local copy; None for nbconvert's
             own choice, which is on the internet.
+
+    Raises:
+        NotebookError: when the file cannot be written.
     """
     from nbconvert import SlidesExporter
 
     exporter = SlidesExporter(**({"reveal_url_prefix": reveal} if reveal else {}))
     body, _ = exporter.from_notebook_node(executed)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_text(body, encoding="utf-8")
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        destination.write_text(body, encoding="utf-8")
+    except OSError as error:
+        raise NotebookError(
+            f"cannot write {destination} ({error.strerror}): make room there, or allow writing"
+        ) from error
 
 
 def _numbered(executed: Any) -> Iterator[tuple[int, Any]]:

@@ -2,8 +2,8 @@
 
 OMP_NUM_THREADS=1 python scripts/measure_degradation.py [--epochs 8] [--budget laptop|gpu]
 
-Writes coursekit/data/measured/degradation.json and loss_surface.json, which lecture 4 shows beside its own,
-smaller runs. The code is the lecture's: coursekit.degradation and coursekit.landscape.
+Writes coursekit/experiments/measured/degradation.json and loss_surface.json, which lecture 4 shows beside its
+own, smaller runs. The code is the lecture's: coursekit.experiments.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dataclasses import asdict, replace
 import torch
 from torch import nn
 
-from coursekit import data, degradation, landscape, stored
+from coursekit import data
+from coursekit.experiments import degradation, loss_surface, results
 
 SETTINGS = {
     "laptop": degradation.Setting(depths=(8, 20, 56), seeds=3, epochs=8, images=2560),
@@ -39,7 +40,7 @@ def main() -> int:
     setting = SETTINGS[arguments.budget]
     if arguments.epochs is not None:
         setting = replace(setting, epochs=arguments.epochs)
-    source = stored.source("python " + shlex.join(sys.argv))
+    source = results.source("python " + shlex.join(sys.argv))
 
     train, test = data.load(setting.data, subset=setting.images), data.load(setting.data, split="test")
     runs, around = [], {}
@@ -55,11 +56,11 @@ def main() -> int:
                 )
                 if seed == 0 and size == SURFACE_DEPTH:
                     around[kind] = surface(net, train)
-        stored.write(
+        results.write(
             "degradation",
             {"setting": asdict(setting), "source": source, "runs": [asdict(run) for run in runs]},
         )
-        stored.write(
+        results.write(
             "loss_surface",
             {
                 "setting": asdict(setting) | {"depth": SURFACE_DEPTH, "seed": 0, "images": SURFACE_IMAGES},
@@ -82,8 +83,8 @@ def surface(net: nn.Module, train: data.ImageSet) -> list[list[float]]:
     started = time.perf_counter()
     device = next(net.parameters()).device
     images, labels = (part[:SURFACE_IMAGES].to(device) for part in (train.images, train.labels))
-    across, up = (landscape.direction(net, seed) for seed in (0, 1))
-    grid = landscape.losses(net, across, up, steps(), images, labels)
+    across, up = (loss_surface.direction(net, seed) for seed in (0, 1))
+    grid = loss_surface.losses(net, across, up, steps(), images, labels)
     print(f"surface: {time.perf_counter() - started:.0f} s", flush=True)
     return grid.tolist()
 

@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from coursekit.models import FAMILIES, from_torchvision, model_card
+from coursekit.flops import model_card
+from coursekit.models import FAMILIES, from_torchvision
 
 RULE = "| --- | --- | ---: | ---: | --- | --- |"
 ROOT = Path(__file__).parents[1]

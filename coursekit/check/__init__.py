@@ -17,8 +17,8 @@ from typing import Any
 
 from coursekit.check.cases import Case, Exercise
 from coursekit.check.commands import check, hint, progress
-from coursekit.check.errors import CheckError, ForbiddenCallError, UnknownExerciseError
 from coursekit.check.guard import forbid
+from coursekit.errors import CheckError, ForbiddenCallError, UnknownExerciseError
 
 __all__ = [
     "Case",

@@ -9,11 +9,11 @@ from coursekit.check.card import bundle, make_card
 from coursekit.check.card_html import STYLE, card_html
 from coursekit.check.cases import Exercise
 from coursekit.check.diagnose import diagnose
-from coursekit.check.errors import CheckError
 from coursekit.check.fingerprints import load
 from coursekit.check.run import run
 from coursekit.check.show import show
 from coursekit.check.values import type_name
+from coursekit.errors import CheckError
 
 _hints_shown: dict[str, int] = {}
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from coursekit.check.errors import CheckError, ForbiddenCallError
 from coursekit.check.groups import GROUPS, Group
+from coursekit.errors import CheckError, ForbiddenCallError
 
 
 class Watch:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from coursekit.check.cases import Case, Exercise
 from coursekit.check.compare import Kind, Mismatch, compare, describe
-from coursekit.check.errors import ForbiddenCallError
 from coursekit.check.guard import Watch, forbid
 from coursekit.check.values import identical, plain, safe_text, snapshot, type_name
+from coursekit.errors import ForbiddenCallError
 
 
 @dataclass(frozen=True)

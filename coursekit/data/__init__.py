@@ -8,9 +8,10 @@
 Shipped files are verified before use. torchvision and Pillow are imported when a call needs them.
 """
 
+from coursekit.errors import DamagedFileError, DataError, UnavailableError, UnknownNameError
+
 from .catalogue import load, names
 from .drawing import KINDS, Truth, draw, shapes, shapes_with_truth
-from .errors import DamagedFileError, DataError, UnavailableError, UnknownNameError
 from .imageset import ImageSet
 from .weights import load_weights
 

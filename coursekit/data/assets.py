@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .errors import DamagedFileError
+from coursekit.errors import DamagedFileError
 
 FOLDER = Path(__file__).parent / "assets"
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from coursekit.errors import UnknownNameError
+
 from . import full, shipped
 from .drawing import default_shapes
-from .errors import UnknownNameError
 from .imageset import ImageSet, as_float, choose
 
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from .errors import UnknownNameError
+from coursekit.errors import UnknownNameError
+
 from .imageset import ImageSet
 
 # One number for all shapes, or a (low, high) range to draw from.

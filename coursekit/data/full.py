@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from .errors import DamagedFileError, UnavailableError
+from coursekit.errors import DamagedFileError, UnavailableError
+
 from .idx import parse_idx
 from .imageset import ImageSet
 from .shipped import DIGIT_CLASSES, FASHION_CLASSES

@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
+from coursekit.errors import UnknownNameError
+
 from .assets import read_asset
-from .errors import UnknownNameError
 
 _FILES = {"mobilenet_v2": "mobilenet_v2.safetensors"}
 

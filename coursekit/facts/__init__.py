@@ -15,8 +15,10 @@ facts stand claims, questions and sources, which no number settles: a lecture sh
 On the command line: `coursekit facts --topic 02`.
 """
 
+from coursekit.errors import FactError
+
 from .claim import Claim, claims
-from .fact import Fact, FactError, facts
+from .fact import Fact, facts
 from .report import counts, to_json, to_markdown, to_text
 from .run import Result, recompute
 from .verdict import Verdict, judge

@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
-from .fact import TOPICS, FactError, text_of
+from coursekit.errors import FactError
+
+from .fact import TOPICS, text_of
 
 __all__ = ["Claim", "claims"]
 

@@ -9,7 +9,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-__all__ = ["KINDS", "TOPICS", "Fact", "FactError", "fact", "facts", "stated_value"]
+from coursekit.errors import FactError
+
+__all__ = ["KINDS", "TOPICS", "Fact", "fact", "facts", "stated_value"]
 
 DATA = resources.files(__package__) / "data"
 TOPICS = tuple(sorted(entry.name.removesuffix(".toml") for entry in DATA.iterdir()))
@@ -17,10 +19,6 @@ TOPICS = tuple(sorted(entry.name.removesuffix(".toml") for entry in DATA.iterdir
 
 KINDS = ("number", "table", "formula", "architecture", "recipe", "claim", "citation")
 ROUNDINGS = ("half up", "cut")
-
-
-class FactError(ValueError):
-    """An entry of the data that contradicts itself; the message names it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from coursekit.flops.profile import Profile, operations
+from coursekit.flops.rows import operations
 from coursekit.viz.style import COLOURS, styled
 
 if TYPE_CHECKING:
+    from coursekit.flops.profile import Profile
     from coursekit.flops.rows import Row
 
 __all__ = ["describe", "three_bars"]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from coursekit.flops import tables
-from coursekit.flops.rows import Field, Row, Uncounted, rows_of, uncounted_in
+from coursekit.flops.rows import Field, Row, Uncounted, operations, rows_of, uncounted_in
 from coursekit.flops.trace import run
 
 if TYPE_CHECKING:
@@ -143,11 +143,6 @@ class Profile:
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown(layers_only=True)
-
-
-def operations(row: Row, convention: str) -> int:
-    """Of one row; see `Profile.flops`."""
-    return {"mac": row.macs, "2mac": 2 * row.macs, "lecture": row.macs + row.other}[convention]
 
 
 def profile(

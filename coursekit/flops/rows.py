@@ -10,7 +10,7 @@ from itertools import groupby
 from coursekit.flops.kinds import LAYERS
 from coursekit.flops.trace import Call, Run
 
-__all__ = ["Field", "Row", "Uncounted", "rows_of", "uncounted_in"]
+__all__ = ["Field", "Row", "Uncounted", "operations", "rows_of", "uncounted_in"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Row:
     def is_layer(self) -> bool:
         """Whether the lecture's tables have such a row."""
         return self.kind in LAYERS
+
+
+def operations(row: Row, convention: str) -> int:
+    """Of one row; see `Profile.flops`."""
+    return {"mac": row.macs, "2mac": 2 * row.macs, "lecture": row.macs + row.other}[convention]
 
 
 @dataclass(frozen=True)

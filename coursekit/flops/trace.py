@@ -1,7 +1,7 @@
 """One run of a network, seen twice: as the functions that it calls and as the ATen operations below them.
 
 The functions give names and kinds, the operations are what is counted. Parameters and buffers are replaced by
-stand-ins of the same shape for the length of the run, on the meta device unless told otherwise, so that
+others of the same shape for the length of the run, on the meta device unless told otherwise, so that
 nothing is allocated or computed; the network itself is neither copied nor left changed.
 """
 
@@ -25,7 +25,8 @@ from coursekit.flops.attention import attention, torch_attention
 from coursekit.flops.kinds import kind_of
 from coursekit.flops.operations import cost, knows
 from coursekit.flops.shapes import meta_like, quick_result
-from coursekit.standins import following, stand_ins
+from coursekit.probe.module_calls import following_modules
+from coursekit.probe.replaced_parameters import replaced_parameters
 
 __all__ = ["Call", "Run", "Visit", "run"]
 
@@ -60,7 +61,7 @@ class Run:
 
     Attributes:
         calls: in order.
-        parameters: id of a stand-in -> path of the parameter and its numbers; one entry for shared ones.
+        parameters: id of a replacement -> path of the parameter and its numbers; one entry for shared ones.
         peak_bytes: most bytes alive at once in tensors that the run made, nothing kept for backward.
     """
 
@@ -70,7 +71,7 @@ class Run:
 
 
 def run(model: nn.Module, inputs: tuple[Any, ...], *, device: torch.device, training: bool) -> Run:
-    """Run the network once on stand-ins.
+    """Run the network once on replaced parameters.
 
     Args:
         model: any module; afterwards it is as it was.
@@ -82,14 +83,14 @@ def run(model: nn.Module, inputs: tuple[Any, ...], *, device: torch.device, trai
     def make(x: Tensor) -> Tensor:
         return _on(x, device) if device.type == "meta" else _on(x, device).clone()
 
-    with stand_ins(model, make, training=training) as parameters:
+    with replaced_parameters(model, make, training=training) as parameters:
         inputs = tree_map(lambda x: _on(x, device) if isinstance(x, Tensor) else x, inputs)
         own = [*model.parameters(), *model.buffers()]
         memory = _Memory(own, [x for x in tree_leaves(inputs) if isinstance(x, Tensor)])
         functions = _Functions(set(parameters))
         saving = torch.autograd.graph.saved_tensors_hooks(functions.saver(memory), _unpack)
         operations = _Operations(functions, memory, device)
-        named = following(model, functions.enter, functions.leave)
+        named = following_modules(model, functions.enter, functions.leave)
         with named, torch.enable_grad(), functions.attention(), saving, functions, operations:
             model(*inputs)
     return Run(functions.calls, parameters, memory.peak)

@@ -6,7 +6,7 @@ paper each network comes from.
 
     model = create_model("resnet50", num_classes=10)
     model.load_state_dict(from_torchvision("resnet18", theirs), strict=True)
-    print(model_card("resnet50"))
+    card("resnet50").paper
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ from coursekit.models import (
     xception,
     zfnet,
 )
-from coursekit.models.card import Card, ModelCard
+from coursekit.models.card import Card
 from coursekit.models.weights import Renames, rename
 
-__all__ = ["card", "create_model", "from_torchvision", "list_models", "model_card", "registry"]
+__all__ = ["card", "create_model", "from_torchvision", "list_models", "registry"]
 
 Builder = Callable[..., nn.Module]
 
@@ -143,18 +143,6 @@ def card(name: str) -> Card:
         ValueError: for a name that is not in the table, with the nearest names.
     """
     return _CARDS[_known(name)]
-
-
-def model_card(name: str) -> ModelCard:
-    """Paper, year and the lecture's figures of a network, and our own counts beside them.
-
-    Raises:
-        ValueError: for a name that is not in the table, with the nearest names.
-    """
-    from coursekit.flops import profile  # counts networks of this zoo by name, and so needs it first
-
-    counted = profile(_known(name))
-    return ModelCard(name, card(name), counted.params, counted.macs)
 
 
 def from_torchvision(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,8 +12,8 @@ is not kept waiting.
     fit(model, train_set, test_set, config, resume="run.pt")       # goes on, bit for bit on the CPU
 """
 
+from coursekit.errors import CheckpointError
 from coursekit.train.augment import Augment, Compose, Cutout, RandomCrop, RandomFlip
-from coursekit.train.checkpoint import CheckpointError
 from coursekit.train.config import TrainConfig
 from coursekit.train.determinism import deterministic
 from coursekit.train.evaluation import Evaluation, evaluate

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from coursekit.train.config import described
+from coursekit.train.describing import described
 
 MODES = ("constant", "reflect", "replicate")
 

@@ -13,13 +13,10 @@ from zipfile import BadZipFile
 import torch
 from torch import Tensor, nn
 
+from coursekit.errors import CheckpointError
 from coursekit.train.config import TrainConfig, describe
 
 FORMAT = 1
-
-
-class CheckpointError(ValueError):
-    """A file is no checkpoint, or one of another training; the message says what differs."""
 
 
 def write(path: Path, identity: dict[str, Any], state: dict[str, Any]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from coursekit.train.describing import described
 
 if TYPE_CHECKING:
     from coursekit.train.augment import Augment
@@ -90,12 +91,3 @@ def describe(config: TrainConfig) -> dict[str, bool | int | float | str | None]:
     """The configuration in plain values, equal for equal trainings, also in another process."""
     plain = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     return plain | {"augment": None if config.augment is None else described(config.augment)}
-
-
-def described(augment: object) -> str:
-    """A function's name, or what an object writes of itself unless that is its address in memory."""
-    if isinstance(augment, types.FunctionType):
-        return f"{augment.__module__}.{augment.__qualname__}"
-    if type(augment).__repr__ is object.__repr__:
-        return f"{type(augment).__module__}.{type(augment).__qualname__}"
-    return repr(augment)

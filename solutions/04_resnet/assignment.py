@@ -136,7 +136,7 @@ from torch.nn import functional as F
 
 import coursekit
 from coursekit import check, data, hint, progress, train, viz
-from coursekit.given import PlainBlock, Recorder, ResidualBlock, SmallResNet, WideRecorder
+from coursekit.blocks import PlainBlock, Recorder, ResidualBlock, SmallResNet, WideRecorder
 
 coursekit.seed_everything(0)
 viz.use_style()
@@ -1022,7 +1022,7 @@ _ = check("make_stage", make_stage)
 # %% test="make_stage" part="plan" points=1
 # What the blocks are made with: channels and stride of the first and of all others, for both expansions.
 ### BEGIN HIDDEN TESTS
-from coursekit.given import Recorder, WideRecorder
+from coursekit.blocks import Recorder, WideRecorder
 
 for block in (Recorder, WideRecorder):
     for c_in, channels, depth, stride in [
@@ -1046,7 +1046,7 @@ for block in (Recorder, WideRecorder):
 import torch
 from torch import nn
 
-from coursekit.given import Recorder, WideRecorder
+from coursekit.blocks import Recorder, WideRecorder
 
 for block, c_in, channels, depth, stride in [
     (Recorder, 3, 4, 3, 2),
@@ -1484,8 +1484,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
 from coursekit.check.modules import randomize
-from coursekit.given import PlainBlock, ResidualBlock, branch, networks
 
 
 def without_shortcuts(network):
@@ -1529,8 +1529,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
 from coursekit.check.modules import randomize
-from coursekit.given import PlainBlock, ResidualBlock, branch, networks
 
 
 def without_shortcuts(network):
@@ -1634,8 +1634,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
 from coursekit.check.modules import randomize
-from coursekit.given import PlainBlock, ResidualBlock, branch, networks
 
 fill = torch.Generator().manual_seed(71)
 for network in networks():
@@ -1666,8 +1666,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
 from coursekit.check.modules import randomize
-from coursekit.given import PlainBlock, ResidualBlock, branch, networks
 
 generator = torch.Generator().manual_seed(72)
 for network in networks():
@@ -1757,8 +1757,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
 from coursekit.check.modules import randomize
-from coursekit.given import PlainBlock, ResidualBlock, branch, networks
 
 
 def norms(network, x, y):
@@ -1801,8 +1801,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
 from coursekit.check.modules import randomize
-from coursekit.given import PlainBlock, ResidualBlock, branch, networks
 
 generator = torch.Generator().manual_seed(83)
 fill = torch.Generator().manual_seed(84)

@@ -12,7 +12,8 @@ import torch
 from coursekit.check import fingerprints
 from coursekit.check.fingerprints import __main__ as recorder
 from coursekit.check.fingerprints import load, matches, observe
-from coursekit.check.fingerprints.__main__ import RecordError, main, record, serialize
+from coursekit.check.fingerprints.__main__ import main, record, serialize
+from coursekit.errors import RecordError
 from tests.check import made_up
 
 SETUP = "import torch\nimport time\n"

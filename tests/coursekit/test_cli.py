@@ -1,7 +1,9 @@
 """The command `coursekit`, on real notebooks in real kernels."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import coursekit
 from coursekit import cli, notebooks
 
 
@@ -111,7 +114,6 @@ def test_a_kernel_that_dies_ends_with_a_sentence(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        (None, "(No such file or directory): give the path of a notebook"),
         ("", "is no notebook: save it again from JupyterLab"),
         ("{}", "is no notebook"),
         ('{"cells": 3, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "is no notebook"),
@@ -119,8 +121,7 @@ def test_a_kernel_that_dies_ends_with_a_sentence(tmp_path, capsys):
 )
 def test_what_is_no_notebook_is_refused_in_one_sentence(tmp_path, capsys, content, part):
     path = tmp_path / "mine.ipynb"
-    if content is not None:
-        path.write_text(content)
+    path.write_text(content)
     assert cli.main(["check", str(path)]) == 1
     error = capsys.readouterr().err
     assert part in error
@@ -191,9 +192,83 @@ def test_a_lecture_that_fails_gives_no_slides(course, capsys):
     assert not (course / "build").exists()
 
 
-def test_a_lecture_that_is_not_there_is_answered_with_those_that_are(course, capsys):
-    assert cli.main(["lecture", "05"]) == 1
-    assert "there is 01_convolution" in capsys.readouterr().err
+@pytest.mark.notebooks
+def test_slides_that_cannot_be_written_end_with_a_sentence(course, capsys):
+    (course / "build").write_text("a file where a folder has to be")
+    assert cli.main(["lecture", "1", "--slides"]) == 1
+    error = capsys.readouterr().err
+    assert "cannot write" in error
+    assert error.count("\n") == 1
+
+
+# What was asked for does not exist
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["lecture", "05"], "there is 01_convolution"),
+        (["check", "nowhere.ipynb"], "there is no file nowhere.ipynb: give the path of a notebook"),
+        (["facts", "--topic", "77"], "77"),
+        (["profile", "resnet51"], "did you mean resnet"),
+        (["profile", "resnet18", "--input", "big"], "give channels, height and width as 3x224x224"),
+        (["profile", "resnet18", "--input", "3x8"], "resnet18 takes images"),
+    ],
+)
+def test_what_does_not_exist_is_wrong_usage_and_said_in_one_sentence(course, capsys, arguments, part):
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("coursekit: ")
+    assert part in error
+    assert error.count("\n") == 1
+
+
+# A reader that goes
+
+
+def with_a_closed_pipe(*arguments: str, stderr_too: bool = False) -> tuple[int, str]:
+    """Exit status, and stderr, of the command whose output nobody reads any more."""
+    read, write_ = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "coursekit.cli", *arguments],
+            stdout=write_,
+            stderr=subprocess.STDOUT if stderr_too else subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+    finally:
+        os.close(write_)
+    return done.returncode, done.stderr or ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["--help"], ["facts", "--help"]],
+    ids=" ".join,
+)
+def test_a_closed_pipe_ends_the_command_without_a_word(arguments):
+    status, said = with_a_closed_pipe(*arguments)
+    assert status in (0, 141)  # 0 where argparse has swallowed it, which it does where output is not buffered
+    assert "Traceback" not in said
+    assert "Broken" not in said
+
+
+def test_a_command_that_still_works_when_the_pipe_closes_leaves_with_141():
+    assert with_a_closed_pipe("doctor", "--json") == (141, "")
+
+
+def test_so_does_a_closed_pipe_for_errors(tmp_path):
+    assert with_a_closed_pipe("check", str(tmp_path / "none.ipynb"), stderr_too=True) == (141, "")
+
+
+def test_the_version_is_said(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"coursekit {coursekit.__version__}\n"
 
 
 def test_the_course_is_found_from_a_folder_below_it(course, monkeypatch):

@@ -10,8 +10,8 @@ import json
 import torch
 from torch.nn import functional as F
 
+from coursekit.blocks import PlainBlock, ResidualBlock
 from coursekit.check import topics
-from coursekit.given import PlainBlock, ResidualBlock
 
 SURGERY = topics.load("04_resnet", "surgery")
 

@@ -24,13 +24,10 @@ from coursekit.check.cases import Exercise
 from coursekit.check.deadline import TimeIsUpError, time_limit
 from coursekit.check.fingerprints import VERSION, matches, observation
 from coursekit.check.run import Outcome, run
+from coursekit.errors import RecordError
 
 SECONDS = 20.0
 """How long one wrong answer may take on all public cases of its exercise."""
-
-
-class RecordError(Exception):
-    """The document cannot be recorded; the message says why and what to change."""
 
 
 def main(arguments: list[str] | None = None) -> int:

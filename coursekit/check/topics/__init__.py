@@ -12,7 +12,7 @@ import pkgutil
 from types import ModuleType
 
 from coursekit.check.cases import Exercise
-from coursekit.check.errors import UnknownExerciseError
+from coursekit.errors import UnknownExerciseError
 
 MODULES: dict[str, str] = {
     found.name: f"{__name__}.{found.name}"

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from coursekit.blocks import Recorder, WideRecorder
 from coursekit.check.cases import Case, Exercise
 from coursekit.check.modules import consists_of, difference, settle
 from coursekit.check.values import type_name
-from coursekit.given import Recorder, WideRecorder
 
 Build = Callable[..., nn.Module]
 Look = Callable[[nn.Module, Tensor], object]

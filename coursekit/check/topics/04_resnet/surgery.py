@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from coursekit.blocks import ResidualBlock, SmallResNet, branch, nested
 from coursekit.check.cases import Case, Exercise
 from coursekit.check.modules import settle, spread
 from coursekit.check.values import type_name
-from coursekit.given import ResidualBlock, SmallResNet, branch, nested
 
 from .networks import ramp
 

@@ -1,6 +1,6 @@
 """Results that took longer than a lecture has, stored beside the code that repeats them.
 
-Each file of `coursekit/data/measured/` is JSON with three parts: `setting`, how large the experiment was;
+Each file of `measured/` is JSON with three parts: `setting`, how large the experiment was;
 `source`, when, on what and by which command; and what was measured.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["names", "provenance", "read", "source", "write"]
 
-FOLDER = Path(__file__).parent / "data" / "measured"
+FOLDER = Path(__file__).parent / "measured"
 
 
 def names() -> tuple[str, ...]:

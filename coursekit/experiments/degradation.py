@@ -13,20 +13,33 @@ in any depth and width. Plain and residual have exactly the same weights, shortc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 from torch.nn import init
 
 import coursekit
-from coursekit import stored
+from coursekit.experiments import results
 from coursekit.models.parts import ConvNormAct, ImageCheck, he_init
 from coursekit.models.resnet import BasicBlock, ResidualBlock, make_stage
 from coursekit.train import TrainConfig, evaluate, fit
 
-__all__ = ["KINDS", "Measured", "Run", "Setting", "blocks", "measured", "network", "train_all", "train_one"]
+__all__ = [
+    "KINDS",
+    "Measured",
+    "Run",
+    "Setting",
+    "blocks",
+    "by_network",
+    "measured",
+    "network",
+    "train_all",
+    "train_one",
+]
+
+T = TypeVar("T")
 
 KINDS = ("plain", "residual")
 
@@ -200,6 +213,19 @@ def train_all(setting: Setting, train: Any, test: Any, *, kinds: Iterable[str] =
                 yield train_one(kind, depth, seed, setting, train, test)[1]
 
 
+def by_network(runs: Iterable[Run], value: Callable[[Run], T]) -> dict[tuple[str, int], list[T]]:
+    """(kind, depth) -> a value of each of its runs, plain networks first, shallow ones first.
+
+    Args:
+        runs: of any order.
+        value: of a run, such as `lambda run: run.test_error`.
+    """
+    table: dict[tuple[str, int], list[T]] = {}
+    for run in runs:
+        table.setdefault((run.kind, run.depth), []).append(value(run))
+    return dict(sorted(table.items()))
+
+
 @dataclass(frozen=True)
 class Measured:
     """A result that took longer than a lecture has, and where it comes from.
@@ -207,7 +233,7 @@ class Measured:
     Attributes:
         setting: how large it was.
         runs: one for each network and seed.
-        source: date, hardware, versions, threads, and the command that repeats it; `stored.provenance` makes
+        source: date, hardware, versions, threads, and the command that repeats it; `results.provenance` makes
             a line of it.
     """
 
@@ -222,7 +248,7 @@ def measured(name: str = "degradation") -> Measured:
     Raises:
         ValueError: for a name that nothing is stored under.
     """
-    result = stored.read(name)
+    result = results.read(name)
     runs = tuple(_restored(Run, row) for row in result["runs"])
     return Measured(_restored(Setting, result["setting"]), runs, result["source"])
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from coursekit import degradation, models
-from coursekit.degradation import Run, Setting
+from coursekit import models
+from coursekit.experiments import degradation
+from coursekit.experiments.degradation import Run, Setting
 from coursekit.flops import profile
 
 TINY = Setting(depths=(4, 8), seeds=2, epochs=2, images=48, widths=(4,), batch_size=16)
@@ -104,6 +105,25 @@ def test_all_kinds_depths_and_seeds_are_run_on_the_first_images_only(monkeypatch
     runs = list(degradation.train_all(TINY, images(), images(10)))
     assert len(runs) == 8
     assert seen == [(k, d, s, 48, 48, 10) for k in degradation.KINDS for d in TINY.depths for s in range(2)]
+
+
+def test_runs_are_gathered_by_kind_and_depth_shallow_ones_first():
+    runs = [
+        Run(kind, layers, seed, (), (), seed / 10, 0.0)
+        for kind, layers, seed in (
+            ("residual", 8, 0),
+            ("plain", 20, 0),
+            ("plain", 8, 1),
+            ("plain", 8, 2),
+            ("residual", 8, 3),
+        )
+    ]
+    table = degradation.by_network(runs, lambda run: run.test_error)
+    assert list(table.items()) == [
+        (("plain", 8), [0.1, 0.2]),
+        (("plain", 20), [0.0]),
+        (("residual", 8), [0.0, 0.3]),
+    ]
 
 
 def test_the_stored_result_is_complete_and_shows_what_the_lecture_says_of_it():

@@ -7,35 +7,34 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-__all__ = ["following", "stand_ins"]
+__all__ = ["replaced_parameters"]
 
 Slots = dict[str, Any]
 
 
 @contextmanager
-def stand_ins(
+def replaced_parameters(
     network: nn.Module, make: Callable[[Tensor], Tensor], *, training: bool = False
 ) -> Iterator[dict[int, tuple[str, int]]]:
-    """Put stand-ins in the place of parameters and buffers; put everything back as it was afterwards.
+    """Replace parameters and buffers for the length of a block; put everything back as it was afterwards.
 
-    A parameter that several modules share has one stand-in. Attributes that the run sets on modules, and the
-    mode they are in, are put back as well.
+    A parameter that several modules share has one replacement. Attributes that the run sets on modules, and
+    the mode they are in, are put back as well.
 
     Args:
         network: any module.
-        make: the stand-in of a tensor that requires no gradient; parameters get one that requires it if they
-            do.
+        make: the replacement of a tensor that requires no gradient; parameters get one that requires it if
+            they do.
         training: the mode of every module meanwhile.
 
     Yields:
-        id of a parameter's stand-in -> the parameter's path and how many numbers it has.
+        id of a parameter's replacement -> the parameter's path and how many numbers it has.
     """
     before = [(m, dict(vars(m)), dict(m._parameters), dict(m._buffers)) for m in network.modules()]
     made: dict[int, Tensor] = {}
 
-    def stand_in(x: Tensor) -> Tensor:
+    def replacement(x: Tensor) -> Tensor:
         if id(x) not in made:
             new = make(x.detach())
             made[id(x)] = nn.Parameter(new, x.requires_grad) if isinstance(x, nn.Parameter) else new
@@ -45,7 +44,7 @@ def stand_ins(
     try:
         for module, _, parameters, buffers in before:
             for own, kept in _slots(module, parameters, buffers):
-                own.update({name: stand_in(x) for name, x in kept.items() if x is not None})
+                own.update({name: replacement(x) for name, x in kept.items() if x is not None})
             vars(module)["training"] = training
             if isinstance(module, nn.RNNBase):  # keeps a list of its own
                 vars(module)["_flat_weights"] = [getattr(module, n) for n in module._flat_weights_names]
@@ -62,28 +61,3 @@ def stand_ins(
 def _slots(module: nn.Module, parameters: Slots, buffers: Slots) -> list[tuple[Slots, Slots]]:
     """Where a module keeps its tensors, and what it kept there."""
     return [(cast(Slots, module._parameters), parameters), (cast(Slots, module._buffers), buffers)]
-
-
-@contextmanager
-def following(network: nn.Module, enter: Callable[[str], None], leave: Callable[[], None]) -> Iterator[None]:
-    """Tell the path of each module of the network that begins to run, and when it is done.
-
-    The hooks are torch's global ones: none hangs on a module. Modules that the network makes while it runs
-    have no path and are not told.
-    """
-    paths = {id(module): path for path, module in network.named_modules()}
-
-    def before(module: nn.Module, args: object) -> None:
-        if id(module) in paths:
-            enter(paths[id(module)])
-
-    def after(module: nn.Module, args: object, output: object) -> None:
-        if id(module) in paths:
-            leave()
-
-    handles = [register_module_forward_pre_hook(before), register_module_forward_hook(after)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -1,4 +1,4 @@
-"""Blocks and a network that exercises give to a student's function: import them, build, take apart.
+"""Classes that an answer and its tests both need: import them, build, take apart.
 
 They stand in a module, so that a notebook, a public check and a hidden test mean the same classes.
 """

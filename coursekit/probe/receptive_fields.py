@@ -1,48 +1,21 @@
-"""Properties of networks and functions, measured instead of derived.
+"""The table of a network's layers with their receptive fields, and the field of its output units.
 
-A receptive field is the set of input pixels that one output unit depends on. `measure` and `receptive_field`
-find its ends by running the network on an image in which every pixel carries its coordinate, and with layers
-that pass on the smallest and the largest coordinate of its window instead of computing with weights.
-`support` finds every pixel of it by the gradient of that unit with respect to the input, with weights that
-are all the same positive constant, so that no gradient vanishes by accident. Non-linearities, normalization
-and dropout let everything through in both.
-
-    for row in measure(create_model("alexnet"), (3, 227, 227)):
-        print(row)
-
-    receptive_field(network, 64)            # Field(size=19, stride=8, padding=2)
-    equivariance_gap(network, x, shift=(4, 4))
-    latency(network, x)
+The ends of a field are found by running the network on an image in which every pixel carries its coordinate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from coursekit.coordinates import EVERYTHING, coordinates_run
-from coursekit.cost import Timing, latency, memory, synchronize
-from coursekit.positive import positive_run
-from coursekit.tracing import Event, shapes_run
+from coursekit.probe.coordinates import EVERYTHING, run_on_coordinates
+from coursekit.probe.gradients import as_map, input_shape, support
+from coursekit.probe.layer_calls import LayerCall, layer_calls
 
-__all__ = [
-    "Field",
-    "LayerProbe",
-    "Timing",
-    "equivariance_gap",
-    "influence",
-    "latency",
-    "measure",
-    "memory",
-    "output_shapes",
-    "receptive_field",
-    "support",
-    "synchronize",
-]
+__all__ = ["Field", "LayerProbe", "measure", "output_shapes", "receptive_field"]
 
 LARGEST_SIDE = 8000  # pixels of the largest input that is tried
 LISTED = ("conv", "pool", "linear", "flatten")
@@ -93,7 +66,7 @@ def output_shapes(network: nn.Module, input_shape: Sequence[int]) -> list[tuple[
         network: any module.
         input_shape: `(C, H, W)`.
     """
-    events, _ = shapes_run(network, input_shape)
+    events, _ = layer_calls(network, input_shape)
     return [(event.name, tuple(event.output.shape[1:])) for event in events if event.kind in LISTED]
 
 
@@ -115,7 +88,7 @@ def measure(network: nn.Module, input_shape: Sequence[int], *, axis: int | None 
         ValueError: when height and width differ and no axis is given, or the network cannot run on this
             input.
     """
-    before, _ = shapes_run(network, input_shape)
+    before, _ = layer_calls(network, input_shape)
     fields = _fields(network, before, input_shape, axis)
     rows = []
     for event, field in zip(before, fields, strict=False):
@@ -151,8 +124,8 @@ def receptive_field(
             differ and no axis is given.
         IndexError: for a position outside the output.
     """
-    shape = _input_shape(network, input_size)
-    before, _ = shapes_run(network, shape)
+    shape = input_shape(network, input_size)
+    before, _ = layer_calls(network, shape)
     field = _fields(network, before, shape, axis, only_output=True)[-1]
     if not isinstance(field, Field):
         raise ValueError(f"the output has no receptive field of a fixed size: {field}")
@@ -163,82 +136,9 @@ def receptive_field(
     return Field(_along([end - start + 1 for start, end in sizes], axis), field.stride, field.padding)
 
 
-def support(network: nn.Module, input_size: int | Sequence[int], position: tuple[int, int]) -> Tensor:
-    """The input pixels that one output unit depends on, as a boolean map `(H, W)`.
-
-    Args:
-        network: any module that takes `(N, C, H, W)`; it is left as it was.
-        input_size: side of a square image, `(H, W)`, or `(C, H, W)`.
-        position: row and column of the output unit.
-
-    Raises:
-        IndexError: for a position outside the output.
-    """
-    shape = _input_shape(network, input_size)
-    x, output = positive_run(network, shape)
-    return _gradient(_map(output), x, position) != 0
-
-
-def influence(
-    network: nn.Module, x: Tensor, position: tuple[int, int] | None = None, *, channel: int | None = None
-) -> Tensor:
-    """How strongly each pixel moves one output unit: the gradient's size, `(H, W)`, for the real weights.
-
-    Not every pixel of the receptive field counts the same (Luo et al.: Understanding the effective receptive
-    field in deep convolutional neural networks, NIPS 2016).
-
-    Args:
-        network: any module; its output is `(1, C, H, W)` or `(1, features)`.
-        x: one image `(1, C, H, W)` or `(C, H, W)`.
-        position: row and column of the output unit; by default the middle.
-        channel: of the output; by default the sum over all.
-
-    Raises:
-        IndexError: for a position outside the output.
-    """
-    x = (x if x.dim() == 4 else x[None]).detach().clone().requires_grad_()
-    output = _map(network(x))
-    if channel is not None:
-        output = output[:, channel : channel + 1]
-    height, width = output.shape[2:]
-    return _gradient(output, x, position or (height // 2, width // 2))
-
-
-def equivariance_gap(function: Callable[[Tensor], Tensor], x: Tensor, shift: tuple[int, int]) -> float:
-    """How far the function is from moving its output along with its input.
-
-    The largest difference between f(shifted x) and shifted f(x), as a share of the largest |f(x)|: 0 for
-    equivariance. Shifts are circular, so that nothing is lost at the border; zero padding shows up as a gap.
-    An output without height and width (class scores) is not shifted: then 0 means invariance.
-
-    Args:
-        function: maps `(N, C, H, W)` to `(N, C', H', W')` or `(N, features)`.
-        x: images `(N, C, H, W)`.
-        shift: rows down and columns to the right, in input pixels.
-
-    Raises:
-        ValueError: when a smaller output would have to move by a part of a pixel.
-    """
-    with torch.no_grad():
-        before, after = function(x), function(x.roll(shift, (-2, -1)))
-        if before.dim() == 4:
-            moves = []
-            for axis, step in zip((-2, -1), shift, strict=True):
-                move, rest = divmod(step * before.shape[axis], x.shape[axis])
-                if rest:
-                    raise ValueError(
-                        f"a shift of {step} pixels is no whole number of pixels in an output of "
-                        f"{before.shape[axis]} for an input of {x.shape[axis]}"
-                    )
-                moves.append(move)
-            before = before.roll(moves, (-2, -1))
-        difference, scale = (after - before).abs().max().item(), before.abs().max().item()
-    return difference / scale if scale else float("inf" if difference else 0)
-
-
 def _fields(
     network: nn.Module,
-    before: Sequence[Event],
+    before: Sequence[LayerCall],
     shape: Sequence[int],
     axis: int | None,
     *,
@@ -251,7 +151,7 @@ def _fields(
 
 
 def _fields_along(
-    network: nn.Module, before: Sequence[Event], shape: Sequence[int], axis: int, only_output: bool
+    network: nn.Module, before: Sequence[LayerCall], shape: Sequence[int], axis: int, only_output: bool
 ) -> list[Field | str]:
     """Along one axis. The image grows until no border cuts a field."""
     fields: list[Field | str | None] = [None] * (len(before) + 1)
@@ -259,7 +159,7 @@ def _fields_along(
         fields[:-1] = [""] * len(before)
     side = max(shape[1 + axis], 8) * 2
     while None in fields:
-        events, output, stop = coordinates_run(network, before, shape[0], side, axis)
+        events, output, stop = run_on_coordinates(network, before, shape[0], side, axis)
         layers = [(event.output, event.reason) for event in events]
         if output is not None:
             layers.append((output, events[-1].reason if events else ""))
@@ -285,7 +185,7 @@ def _field(layer: Tensor, side: int, axis: int, reason: str) -> Field | str | No
     """
     if layer.dim() not in (2, 4):
         return f"not a map: its shape is {tuple(layer.shape)}"
-    ends = _map(layer).amax((1, 3 - axis))
+    ends = as_map(layer).amax((1, 3 - axis))
     unit = max(ends.shape[1] // 2 - 1, 0)
     (last, *last_of_next), (start, *start_of_next) = ends[:, unit : unit + 2].tolist()
     if last == EVERYTHING:
@@ -310,38 +210,9 @@ def _along(values: Sequence[Any], axis: int | None) -> Any:
     return values[axis or 0]
 
 
-def _gradient(layer: Tensor, x: Tensor, position: tuple[int, int]) -> Tensor:
-    """Size of the gradient of the unit at this position, over channels summed: `(H, W)`."""
-    height, width = layer.shape[2:]
-    row, column = position
-    if not (0 <= row < height and 0 <= column < width):
-        raise IndexError(f"unit {position} lies outside the {height}×{width} output; count from (0, 0)")
-    unit = layer[:, :, row, column].sum()
-    if not unit.requires_grad:
-        return torch.zeros(x.shape[2:])
-    (gradient,) = torch.autograd.grad(unit, x, retain_graph=True)
-    return gradient.abs().sum((0, 1))
-
-
-def _map(output: Tensor) -> Tensor:
-    """`(N, features)` as a map of one unit."""
-    return output if output.dim() == 4 else output.flatten(1)[:, :, None, None]
-
-
 def _extent(seen: Tensor) -> tuple[int, int]:
     """First and last true index; raises where there is none."""
     indices = seen.nonzero().flatten().tolist()
     if not indices:
         raise ValueError("the output does not depend on the input")
     return indices[0], indices[-1]
-
-
-def _input_shape(network: nn.Module, input_size: int | Sequence[int]) -> tuple[int, int, int]:
-    """`(C, H, W)`; the channels, where they are not given, are those of the first convolution."""
-    sizes = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
-    if len(sizes) == 2:
-        first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
-        sizes = (first.in_channels if first is not None else 1, *sizes)
-    if len(sizes) != 3:
-        raise ValueError(f"input_size is {input_size}; give a side, (H, W) or (C, H, W)")
-    return (sizes[0], sizes[1], sizes[2])

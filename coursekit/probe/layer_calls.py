@@ -1,8 +1,8 @@
 """Running a network for what it does to the shape of things instead of for its numbers.
 
-A run is seen through torch's function hook, so that layers and plain function calls count alike. `shapes_run`
-here runs on meta tensors and notes the layers with the shapes that the real input gives, without computing or
-allocating anything; `coursekit.coordinates` and `coursekit.positive` run the same layers with numbers that
+A run is seen through torch's function hook, so that layers and plain function calls count alike.
+`layer_calls` runs on meta tensors and notes the layers with the shapes that the real input gives, without
+computing or allocating anything; `coordinates` and `positive_weights` run the same layers with numbers that
 show what a unit depends on.
 """
 
@@ -17,13 +17,23 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from coursekit.standins import following, stand_ins
+from coursekit.probe.module_calls import following_modules
+from coursekit.probe.replaced_parameters import replaced_parameters
 
-__all__ = ["LET_THROUGH", "Event", "Recorder", "bind", "kind_of", "pair", "replaced", "shapes_run"]
+__all__ = [
+    "LET_THROUGH",
+    "LayerCall",
+    "LayerRecorder",
+    "bind",
+    "kind_of",
+    "layer_calls",
+    "pair",
+    "replaced_numbers",
+]
 
 
 @dataclass(frozen=True, eq=False)
-class Event:
+class LayerCall:
     """One layer at work.
 
     Attributes:
@@ -43,30 +53,32 @@ class Event:
     reason: str = ""
 
 
-def shapes_run(network: nn.Module, input_shape: Sequence[int]) -> tuple[list[Event], Tensor]:
+def layer_calls(network: nn.Module, input_shape: Sequence[int]) -> tuple[list[LayerCall], Tensor]:
     """The layers that the network runs through and its output, all on the meta device.
 
     Args:
         network: any module; it is left as it was.
         input_shape: `(C, H, W)`; one image is run.
     """
-    recorder = Recorder()
-    with replaced(network, lambda p: torch.empty(p.shape, device="meta")), torch.no_grad():
+    recorder = LayerRecorder()
+    with replaced_numbers(network, lambda p: torch.empty(p.shape, device="meta")), torch.no_grad():
         output = recorder.run(network, torch.zeros(1, *input_shape, device="meta"))
     return recorder.events, output
 
 
-def replaced(network: nn.Module, parameter: Callable[[Tensor], Tensor]) -> AbstractContextManager[object]:
+def replaced_numbers(
+    network: nn.Module, parameter: Callable[[Tensor], Tensor]
+) -> AbstractContextManager[object]:
     """The network in evaluation mode on other numbers; buffers that hold indices stay."""
-    return stand_ins(network, lambda t: parameter(t) if t.is_floating_point() else t)
+    return replaced_parameters(network, lambda t: parameter(t) if t.is_floating_point() else t)
 
 
-class Recorder(TorchFunctionMode):
+class LayerRecorder(TorchFunctionMode):
     """Writes down the functions that are layers, with the path of the module that called them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.events: list[Event] = []
+        self.events: list[LayerCall] = []
         self.stack: list[tuple[str, bool]] = [("", False)]
 
     def run(self, network: nn.Module, x: Tensor) -> Any:
@@ -76,7 +88,7 @@ class Recorder(TorchFunctionMode):
         def enter(path: str) -> None:
             self.stack.append((path, leaves[path]))
 
-        with following(network, enter, lambda: self.stack.pop() and None), self:
+        with following_modules(network, enter, lambda: self.stack.pop() and None), self:
             return network(x)
 
     def name(self, function: str) -> str:
@@ -97,7 +109,7 @@ class Recorder(TorchFunctionMode):
             output = result[0] if isinstance(result, tuple) else result
             if kind == "adaptive":
                 kind = "same" if output.shape == x.shape else "pool"
-            self.events.append(Event(self.name(func.__name__), kind, tuple(x.shape), output))
+            self.events.append(LayerCall(self.name(func.__name__), kind, tuple(x.shape), output))
         return result
 
 

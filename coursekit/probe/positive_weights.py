@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from coursekit.tracing import LET_THROUGH, Recorder, bind, kind_of, pair, replaced
+from coursekit.probe.layer_calls import LET_THROUGH, LayerRecorder, bind, kind_of, pair, replaced_numbers
 
-__all__ = ["positive_run"]
+__all__ = ["run_with_positive_weights"]
 
 
-def positive_run(network: nn.Module, size: Sequence[int]) -> tuple[Tensor, Tensor]:
+def run_with_positive_weights(network: nn.Module, size: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Run the network with positive constants on an input of `size` (C, H, W).
 
     Returns:
@@ -27,11 +27,11 @@ def positive_run(network: nn.Module, size: Sequence[int]) -> tuple[Tensor, Tenso
     """
     # One number seen through a stride of zero: a constant weight of any shape takes no memory.
     x = torch.ones(1, *size, requires_grad=True)
-    with replaced(network, lambda p: torch.ones(()).expand(p.shape)), _Positive():
+    with replaced_numbers(network, lambda p: torch.ones(()).expand(p.shape)), _Positive():
         return x, network(x)
 
 
-class _Positive(Recorder):
+class _Positive(LayerRecorder):
     """Each layer replaced by its positive counterpart."""
 
     def __torch_function__(

@@ -1,4 +1,4 @@
-"""What a call costs on this machine: seconds and bytes. Public as part of `coursekit.probe`."""
+"""What a call costs on this machine: seconds and bytes."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-__all__ = ["dips", "direction", "losses"]
+__all__ = ["direction", "local_minima", "losses"]
 
 Direction = Mapping[str, Tensor]
 
@@ -78,7 +78,7 @@ def losses(
     return torch.stack(rows).cpu()
 
 
-def dips(grid: Tensor) -> int:
+def local_minima(grid: Tensor) -> int:
     """Local minima of a surface `(rows, columns)`: points lower than all eight neighbours, border left out.
 
     A bowl has one. NaN and infinity are no minima.

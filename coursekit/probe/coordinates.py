@@ -22,23 +22,31 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from coursekit.models.parts import ImageCheck
-from coursekit.tracing import LET_THROUGH, Event, Recorder, bind, kind_of, pair, replaced
+from coursekit.probe.layer_calls import (
+    LET_THROUGH,
+    LayerCall,
+    LayerRecorder,
+    bind,
+    kind_of,
+    pair,
+    replaced_numbers,
+)
 
-__all__ = ["coordinates_run"]
+__all__ = ["run_on_coordinates"]
 
 NOTHING, EVERYTHING = -torch.inf, torch.inf
 POOLING = "the whole input: global pooling looks at everything"
 ATTENTION = "the whole input: attention looks at everything"
 
 
-def coordinates_run(
-    network: nn.Module, before: Sequence[Event], channels: int, side: int, axis: int
-) -> tuple[list[Event], Tensor | None, str]:
+def run_on_coordinates(
+    network: nn.Module, before: Sequence[LayerCall], channels: int, side: int, axis: int
+) -> tuple[list[LayerCall], Tensor | None, str]:
     """Run the network on coordinates.
 
     Args:
         network: any module; it is left as it was.
-        before: what `shapes_run` recorded on the real input.
+        before: what `layer_calls` recorded on the real input.
         channels: of the input.
         side: of the image along the axis, usually larger than that of the real input.
         axis: 0 for the height, 1 for the width.
@@ -51,7 +59,7 @@ def coordinates_run(
     shape = (side, 1) if axis == 0 else (1, side)
     x = torch.stack([pixels, -pixels]).reshape(2, 1, *shape).repeat(1, channels, 1, 1)
     recorder = _Coordinates(before, axis)
-    with replaced(network, lambda p: _nothing(p.shape)), torch.no_grad():
+    with replaced_numbers(network, lambda p: _nothing(p.shape)), torch.no_grad():
         for module in network.modules():
             # Put back with everything else.
             if isinstance(module, ImageCheck):
@@ -75,10 +83,10 @@ def _is_nothing(x: Any) -> bool:
     return isinstance(x, Tensor) and x.untyped_storage().nbytes() == 4
 
 
-class _Coordinates(Recorder):
+class _Coordinates(LayerRecorder):
     """The same layers as before, each passing on the largest coordinate that it sees."""
 
-    def __init__(self, before: Sequence[Event], axis: int) -> None:
+    def __init__(self, before: Sequence[LayerCall], axis: int) -> None:
         super().__init__()
         self.before = before
         self.axis = axis
@@ -99,10 +107,10 @@ class _Coordinates(Recorder):
         output = self.layer(func.__name__, kind, x, args, kwargs, real)
         channels_last = kind == "linear" and len(real.output.shape) == 4
         seen = output.permute(0, 3, 1, 2) if channels_last else output
-        self.events.append(Event(real.name, real.kind, tuple(x.shape), seen, self.reason))
+        self.events.append(LayerCall(real.name, real.kind, tuple(x.shape), seen, self.reason))
         return (output, output.new_zeros(output.shape)) if func.__name__.endswith("_with_indices") else output
 
-    def layer(self, name: str, kind: str, x: Tensor, args: Any, kwargs: Any, real: Event) -> Tensor:
+    def layer(self, name: str, kind: str, x: Tensor, args: Any, kwargs: Any, real: LayerCall) -> Tensor:
         """The output of what counts as a layer."""
         side = real.input_shape[2 + self.axis] if len(real.input_shape) == 4 else 1
         if kind == "flatten":
@@ -167,7 +175,7 @@ class _Coordinates(Recorder):
         padding, ceil = pair(b.get("padding", 0))[i], bool(b.get("ceil_mode", False))
         return self.windows(x, kernel, stride, padding, dilation, ceil)
 
-    def resized(self, x: Tensor, side: int, real: Event) -> Tensor:
+    def resized(self, x: Tensor, side: int, real: LayerCall) -> Tensor:
         """Adaptive pooling: the real input says which windows it has."""
         wanted = real.output.shape[2 + self.axis]
         if real.kind == "same":

@@ -1,9 +1,9 @@
-"""The blocks and networks that exercises give."""
+"""The blocks and small networks that answers and tests share."""
 
 import pytest
 import torch
 
-from coursekit.given import PlainBlock, Recorder, ResidualBlock, SmallResNet, WideRecorder, branch, networks
+from coursekit.blocks import PlainBlock, Recorder, ResidualBlock, SmallResNet, WideRecorder, branch, networks
 
 
 def test_a_residual_block_is_its_branch_and_a_way_round_it():

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from coursekit import degradation, landscape
+from coursekit.experiments import degradation, loss_surface
 from coursekit.train import evaluate
 
 STEPS = torch.linspace(-1, 1, 5)
@@ -28,7 +28,7 @@ def examples() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_every_filter_of_a_direction_is_as_long_as_the_networks_own(net):
-    moves = landscape.direction(net, 0)
+    moves = loss_surface.direction(net, 0)
     for name, weight in net.named_parameters():
         if weight.dim() >= 2:
             assert torch.allclose(moves[name].flatten(1).norm(dim=1), weight.flatten(1).norm(dim=1))
@@ -36,28 +36,28 @@ def test_every_filter_of_a_direction_is_as_long_as_the_networks_own(net):
 
 
 def test_biases_and_norms_do_not_move(net):
-    moves = landscape.direction(net, 0)
+    moves = loss_surface.direction(net, 0)
     still = [name for name, weight in net.named_parameters() if weight.dim() < 2]
     assert len(still) == 11
     assert all((moves[name] == 0).all() for name in still)
 
 
 def test_another_seed_is_another_direction(net):
-    first, again, other = (landscape.direction(net, seed)["conv1.conv.weight"] for seed in (0, 0, 1))
+    first, again, other = (loss_surface.direction(net, seed)["conv1.conv.weight"] for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
 
 
 def test_in_the_middle_stands_the_loss_of_the_network_itself(net, examples):
-    a, b = (landscape.direction(net, seed) for seed in (0, 1))
-    grid = landscape.losses(net, a, b, STEPS, *examples)
+    a, b = (loss_surface.direction(net, seed) for seed in (0, 1))
+    grid = loss_surface.losses(net, a, b, STEPS, *examples)
     assert grid.shape == (5, 5)
     assert grid[2, 2].item() == pytest.approx(evaluate(net, examples).loss, rel=1e-5)
 
 
 def test_columns_go_along_the_first_direction_and_rows_along_the_second(net, examples):
-    a, b = (landscape.direction(net, seed) for seed in (0, 1))
-    grid = landscape.losses(net, a, b, STEPS, *examples)
+    a, b = (loss_surface.direction(net, seed) for seed in (0, 1))
+    grid = loss_surface.losses(net, a, b, STEPS, *examples)
     moved = copy.deepcopy(net)
     with torch.no_grad():
         for name, weight in moved.named_parameters():
@@ -67,8 +67,8 @@ def test_columns_go_along_the_first_direction_and_rows_along_the_second(net, exa
 
 def test_a_filter_ten_times_as_long_before_a_norm_gives_the_same_surface(net, examples):
     def surface(network: nn.Module) -> torch.Tensor:
-        a, b = (landscape.direction(network, seed) for seed in (0, 1))
-        return landscape.losses(network, a, b, STEPS, *examples)
+        a, b = (loss_surface.direction(network, seed) for seed in (0, 1))
+        return loss_surface.losses(network, a, b, STEPS, *examples)
 
     larger = copy.deepcopy(net)
     with torch.no_grad():
@@ -83,8 +83,8 @@ def test_weights_and_mode_are_as_before(net, examples):
     net.train()
     net.conv1.eval()
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    a = landscape.direction(net, 0)
-    landscape.losses(net, a, a, STEPS, *examples)
+    a = loss_surface.direction(net, 0)
+    loss_surface.losses(net, a, a, STEPS, *examples)
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
     assert net.training
     assert not net.conv1.training
@@ -93,14 +93,14 @@ def test_weights_and_mode_are_as_before(net, examples):
 
 def test_a_bowl_has_one_dip_a_slope_none_and_an_egg_box_many():
     x = torch.linspace(-1, 1, 33)
-    assert landscape.dips(x[None] ** 2 + x[:, None] ** 2) == 1
-    assert landscape.dips(x[None] + x[:, None]) == 0
-    assert landscape.dips(torch.full((5, 5), 2.0)) == 0
+    assert loss_surface.local_minima(x[None] ** 2 + x[:, None] ** 2) == 1
+    assert loss_surface.local_minima(x[None] + x[:, None]) == 0
+    assert loss_surface.local_minima(torch.full((5, 5), 2.0)) == 0
     box = torch.cos(2 * torch.pi * 2 * x)
-    assert landscape.dips(box[None] + box[:, None]) == 16
+    assert loss_surface.local_minima(box[None] + box[:, None]) == 16
 
 
-def test_points_that_are_not_finite_are_no_dips():
+def test_points_that_are_not_finite_are_no_minima():
     grid = torch.full((5, 5), torch.inf)
     grid[2, 2] = torch.nan
-    assert landscape.dips(grid) == 0
+    assert loss_surface.local_minima(grid) == 0
