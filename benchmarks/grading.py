@@ -36,11 +36,12 @@ from grading.build import build
 from grading.config import Config, load_config
 from grading.demo import demo_course
 from grading.handins import make_class
-from grading.masters import read_master, read_variants
+from grading.masters import read_master
 from grading.plan import plan
 from grading.record import recording
 from grading.run import results
 from grading.store import store_of
+from grading.variants import read_variants
 from grading.warm import stop_all, warm_process
 
 ROOT = Path(__file__).parents[1]
@@ -118,12 +119,12 @@ def topic_course(root: Path, topic: str) -> Config:
 
 def topic_hand_ins(config: Config, topic: str, count: int) -> None:
     """The reference, every alternative, and right hand-ins again until there are enough."""
-    master = ROOT / "solutions" / topic
-    variants = [v for v in read_variants(master / "misconceptions.py") if v.kind == "alternative"]
+    master = read_master(ROOT / "solutions" / topic / "assignment.py")
+    variants = [v for v in read_variants(master) if v.kind == "alternative"]
     released = nbformat.read(config.tree / "release" / topic / f"{topic}.ipynb", as_version=4)
     honest = [
         handin
-        for handin in make_class(read_master(master / "assignment.py"), variants, released)
+        for handin in make_class(master, variants, released)
         if handin.kind in ("reference", "alternative") and handin.content is not None
     ]
     for number in range(count):

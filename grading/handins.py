@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import nbformat
 from nbformat.notebooknode import NotebookNode
 
-from grading.masters import Master, Variant
+from grading.masters import Master
 from grading.records import Status
-from grading.variants import answers_of
+from grading.variants import Variant, answers_of
 
 FULL, LESS, ZERO, ANY = "full points", "less than full points", "no points", "anything"
 

@@ -9,11 +9,12 @@ from nbgrader import utils
 
 from grading.config import Config
 from grading.errors import SubmissionError
-from grading.masters import Variant, read_master, read_variants
+from grading.masters import read_master
 from grading.plan import plan, source_path
 from grading.record import scores_by_hand, student_id
 from grading.records import CellResult, Result, Status
 from grading.store import store_of
+from grading.variants import Variant, read_variants
 from grading.verdict import exercise_of
 
 NOT_RUN = (Status.MISSING, Status.ERROR, Status.INFRASTRUCTURE_ERROR)
@@ -188,8 +189,8 @@ def _exercise_ids(config: Config, assignment: str) -> list[str]:
 
 
 def _variants(config: Config, assignment: str) -> tuple[Variant, ...]:
-    path = config.masters / assignment / "misconceptions.py"
-    return read_variants(path) if path.is_file() else ()
+    path = config.masters / assignment / "assignment.py"
+    return read_variants(read_master(path)) if path.is_file() else ()
 
 
 def _only_assignment(config: Config) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 
 from grading.config import Config, fingerprints_path
 from grading.errors import BuildError
-from grading.masters import Master, Variant, solved_source
-from grading.variants import answers_of
+from grading.masters import Master, solved_source
+from grading.variants import Variant, answers_of
 
 TOLERANCE = 1e-5  # relative, and absolute below one: machines differ in the last digits
 

@@ -12,7 +12,8 @@ from grading import kept
 from grading.building import checks, files, fingerprints, notebooks
 from grading.config import Config, fingerprints_path
 from grading.errors import BuildError
-from grading.masters import Master, Variant, read_master, read_variants
+from grading.masters import Master, read_master
+from grading.variants import Variant, read_variants
 
 Say = Callable[[str], None]
 
@@ -65,9 +66,7 @@ def read_topic(config: Config, name: str) -> Topic:
         checks.check_lecture(lecture)
     if assignment:
         checks.check_assignment(assignment, name)
-        if (folder / "misconceptions.py").is_file():
-            variants = read_variants(folder / "misconceptions.py")
-            checks.check_variants(variants, assignment, folder / "misconceptions.py")
+        variants = read_variants(assignment)
     return Topic(name, assignment, lecture, variants)
 
 

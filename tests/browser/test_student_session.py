@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from grading.masters import read_master, read_variants
-from grading.variants import answers_of, of_kind
+from grading.masters import read_master
+from grading.variants import answers_of, of_kind, read_variants
 from tests.helpers import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -25,7 +25,7 @@ ANSWERS = {
     topic: answers_of(read_master(ROOT / "solutions" / topic / "assignment.py")) for topic in EXERCISES
 }
 WRONG = {
-    topic: of_kind(read_variants(ROOT / "solutions" / topic / "misconceptions.py"), "misconception")
+    topic: of_kind(read_variants(read_master(ROOT / "solutions" / topic / "assignment.py")), "misconception")
     for topic in EXERCISES
 }
 BEFORE = {"resnet": ("basic_block", "bottleneck", "make_stage")}

@@ -13,8 +13,8 @@ from coursekit.check.deadline import TimeIsUpError, time_limit
 from coursekit.check.fingerprints import Fingerprint
 from coursekit.check.fingerprints.__main__ import record
 from coursekit.check.run import Outcome, run
-from grading.masters import SOLUTION, Cell, Master, Variant, read_master, read_variants, solved_source
-from grading.variants import answers_of
+from grading.masters import SOLUTION, Cell, Master, read_master, solved_source
+from grading.variants import Variant, answers_of, read_variants
 from tests.helpers import ROOT
 
 SECONDS = 60.0
@@ -101,10 +101,10 @@ class Topic:
 @cache
 def read_topic(name: str) -> Topic:
     """The topic of this name, such as ``"01_convolution"``."""
-    folder = ROOT / "solutions" / name
+    master = read_master(ROOT / "solutions" / name / "assignment.py")
     return Topic(
-        master=read_master(folder / "assignment.py"),
-        variants=read_variants(folder / "misconceptions.py"),
+        master=master,
+        variants=read_variants(master),
         exercises={exercise.id: exercise for exercise in topics.exercises(name)},
     )
 

@@ -11,12 +11,12 @@ import pytest
 
 from grading import engine
 from grading.config import Config, load_config
-from grading.masters import Variant, read_master, read_variants
+from grading.masters import read_master
 from grading.plan import plan
 from grading.records import Result, Status
 from grading.run import results
 from grading.store import store_of
-from grading.variants import answers_of
+from grading.variants import Variant, answers_of, read_variants
 from tests.grading.honest.habits import HABITS
 from tests.helpers import ROOT
 
@@ -121,7 +121,7 @@ def work(course, request) -> Work:
     config = load_config(course / "course.toml")
     answers = answers_of(read_master(course / "solutions" / topic / "assignment.py"))
     alternatives: dict[str, list[Variant]] = defaultdict(list)
-    for variant in read_variants(ROOT / "solutions" / topic / "misconceptions.py"):
+    for variant in read_variants(read_master(ROOT / "solutions" / topic / "assignment.py")):
         if variant.kind == "alternative":
             alternatives[variant.exercise].append(variant)
     work = Work(topic, config, answers, dict(alternatives))

@@ -1,0 +1,1 @@
+"""A course's masters, and everything that is generated from them."""
