@@ -10,7 +10,7 @@ from typing import Any
 from coursekit.check import topics
 from coursekit.check.cases import Exercise
 from coursekit.check.deadline import TimeIsUpError, time_limit
-from coursekit.check.fingerprints import Fingerprint
+from coursekit.check.fingerprints import Fingerprint, read
 from coursekit.check.fingerprints.__main__ import record
 from coursekit.check.run import Outcome, run
 from grading.masters import SOLUTION, Cell, Master, read_master, solved_source
@@ -92,10 +92,7 @@ class Topic:
                 "variants": [vars(variant) for variant in self.variants],
             }
         )
-        return {
-            exercise: tuple(Fingerprint(name, row["says"], row["outputs"]) for name, row in rows.items())
-            for exercise, rows in document["exercises"].items()
-        }
+        return read(document)
 
 
 @cache
