@@ -37,7 +37,8 @@ from grading.commands.demo import demo_course
 from grading.commands.run import results
 from grading.config import Config, load_config
 from grading.course.made_up_class import make_class
-from grading.course.masters import read_master, read_variants
+from grading.course.masters import read_master
+from grading.course.variants import read_variants
 from grading.gradebook.record import recording
 from grading.gradebook.store import store_of
 from grading.handins.plan import plan
@@ -118,12 +119,12 @@ def topic_course(root: Path, topic: str) -> Config:
 
 def topic_hand_ins(config: Config, topic: str, count: int) -> None:
     """The reference, every alternative, and right hand-ins again until there are enough."""
-    master = ROOT / "solutions" / topic
-    variants = [v for v in read_variants(master / "misconceptions.py") if v.kind == "alternative"]
+    master = read_master(ROOT / "solutions" / topic / "assignment.py")
+    variants = [v for v in read_variants(master) if v.kind == "alternative"]
     released = nbformat.read(config.tree / "release" / topic / f"{topic}.ipynb", as_version=4)
     honest = [
         handin
-        for handin in make_class(read_master(master / "assignment.py"), variants, released)
+        for handin in make_class(master, variants, released)
         if handin.kind in ("reference", "alternative") and handin.content is not None
     ]
     for number in range(count):

@@ -20,8 +20,8 @@ import torch
 
 from coursekit import check
 from coursekit.check.topics import MODULES, exercises
-from grading.course.masters import read_master, read_variants
-from grading.course.variants import answers_of, of_kind, solved_cells
+from grading.course.masters import read_master
+from grading.course.variants import answers_of, of_kind, read_variants, solved_cells
 
 ROOT = Path(__file__).resolve().parent.parent
 REPEATS = 20
@@ -48,7 +48,7 @@ def rows_of(topic: str) -> list[dict[str, object]]:
     """Median times of every exercise of a topic: reference answer and first misconception."""
     folder = ROOT / "solutions" / topic
     names = namespace_of(folder)
-    wrong = of_kind(read_variants(folder / "misconceptions.py"), "misconception")
+    wrong = of_kind(read_variants(read_master(folder / "assignment.py")), "misconception")
     rows = []
     for exercise in exercises(topic):
         if exercise.id not in answers_of(read_master(folder / "assignment.py")):

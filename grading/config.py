@@ -21,10 +21,13 @@ class Hooks:
     fingerprints: command that reads answers and variants as JSON and writes what the variants
     return as JSON; `{python}` stands for this interpreter. Empty: the course has none.
     fingerprints_output: where the answer is kept; `{topic}` stands for the topic.
+    fingerprints_sources: patterns of the files that the answer depends on besides answers and variants:
+    where one of them changes, the command is run again. `{topic}` as above.
     """
 
     fingerprints: tuple[str, ...] = ()
     fingerprints_output: str = ""
+    fingerprints_sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ _COURSE = {
     "readme": str,
 }
 _ENGINE = {"preload": list, "readable": list, "contexts": list, "sandbox": str}
-_HOOKS = {"fingerprints": list, "fingerprints_output": str}
+_HOOKS = {"fingerprints": list, "fingerprints_output": str, "fingerprints_sources": list}
 _LIMITS: dict[str, type | types.UnionType] = {
     "cell_seconds": int | float,
     "job_seconds": int | float,
@@ -120,7 +123,11 @@ def _config(table: dict[str, Any], path: Path) -> Config:
         warm=_warmth(engine, root, path),
         check_mime=course.get("check_mime", ""),
         gradebook=course.get("gradebook", f"sqlite:///{tree / 'gradebook.db'}"),
-        hooks=Hooks(tuple(hooks.get("fingerprints", [])), hooks.get("fingerprints_output", "")),
+        hooks=Hooks(
+            tuple(hooks.get("fingerprints", [])),
+            hooks.get("fingerprints_output", ""),
+            tuple(hooks.get("fingerprints_sources", [])),
+        ),
         limits=dataclasses.replace(Limits(), **limits),
         readme=root / course["readme"] if "readme" in course else None,
     )

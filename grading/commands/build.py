@@ -17,8 +17,9 @@ from pathlib import Path
 from grading.config import Config, fingerprints_path, load_config
 from grading.course import files, leaks
 from grading.course.readme import readme_texts
+from grading.course.show import show
 from grading.course.topics import Say, Topic, generate, paths_of, read_topic, topic_names
-from grading.errors import DriftError, LeakError, UsageError
+from grading.errors import BuildError, DriftError, LeakError, UsageError
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="write nothing, fail where files are not up to date"
     )
-    parser.add_argument("--refresh", action="store_true", help="run lectures again, even unchanged ones")
+    parser.add_argument(
+        "--refresh", action="store_true", help="run lectures and variants again, even unchanged ones"
+    )
+    parser.add_argument(
+        "--show",
+        metavar="TOPIC/EXERCISE/NAME",
+        help="build nothing, print one answer whole; without NAME, say which there are",
+    )
     parser.add_argument("--json", action="store_true", help="say what was done as JSON on stdout")
 
 
@@ -44,6 +52,8 @@ def main(args: argparse.Namespace) -> int:
     """Build or check; 0 when there is nothing to complain about."""
     started = time.perf_counter()
     config = load_config(args.config)
+    if args.show is not None:
+        return _show(config, args.show)
     say: Say = (lambda line: print(line, file=sys.stderr)) if args.json else print
     built = build(config, args.topics, check=args.check, refresh=args.refresh, say=say)
     seconds = time.perf_counter() - started
@@ -64,6 +74,15 @@ def main(args: argparse.Namespace) -> int:
         else f"{len(built.written)} written, {len(built.removed)} removed"
     )
     say(f"{done}, {seconds:.1f} s")
+    return 0
+
+
+def _show(config: Config, wanted: str) -> int:
+    try:
+        print(show(config, wanted))
+    except BuildError as error:
+        print(f"grading build: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

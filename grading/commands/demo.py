@@ -22,7 +22,8 @@ from grading.commands.run import positive, results
 from grading.config import Config, load_config
 from grading.course import nbgrader_tree
 from grading.course.made_up_class import ANY, FULL, LESS, ZERO, HandIn, make_class, selection
-from grading.course.masters import Variant, read_master, read_variants
+from grading.course.masters import Master, read_master
+from grading.course.variants import Variant, read_variants
 from grading.errors import MasterError, SubmissionError
 from grading.gradebook.record import record
 from grading.gradebook.store import store_of, write_atomically
@@ -54,9 +55,11 @@ def main(args: argparse.Namespace) -> int:
     assignment = args.assignment or _first_assignment(course)
     out = args.out or course.root / "build" / "demo"
     config = demo_course(course, assignment, out)
-    variants = _variants(course, assignment)
+    master = _master(course, assignment)
+    variants = read_variants(master)
     chosen = variants if args.all else _selection(variants)
-    handins = _class_of(course, assignment, chosen)
+    released = course.tree / "release" / assignment / f"{assignment}.ipynb"
+    handins = make_class(master, chosen, nbformat.read(released, as_version=4))
     hand_in(handins, config, assignment)
 
     jobs = plan(config, assignment)
@@ -171,22 +174,16 @@ def _is_named(handin: HandIn, diagnoses: Mapping[str, Sequence[str]]) -> bool:
     return name in diagnoses.get(exercise, ())
 
 
-def _variants(course: Config, assignment: str) -> Sequence[Variant]:
-    path = course.masters / assignment / "misconceptions.py"
-    return read_variants(path) if path.is_file() else ()
-
-
 def _selection(variants: Sequence[Variant]) -> list[Variant]:
     wrong = selection(variants, "misconception", MISCONCEPTIONS)
     return wrong + selection(variants, "alternative", ALTERNATIVES)
 
 
-def _class_of(course: Config, assignment: str, variants: Sequence[Variant]) -> list[HandIn]:
-    master = course.masters / assignment / "assignment.py"
-    if not master.is_file():
-        raise MasterError("there is no master to make a class from", master, "name another assignment")
-    released = course.tree / "release" / assignment / f"{assignment}.ipynb"
-    return make_class(read_master(master), variants, nbformat.read(released, as_version=4))
+def _master(course: Config, assignment: str) -> Master:
+    path = course.masters / assignment / "assignment.py"
+    if not path.is_file():
+        raise MasterError("there is no master to make a class from", path, "name another assignment")
+    return read_master(path)
 
 
 def _first_assignment(course: Config) -> str:

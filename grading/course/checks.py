@@ -1,9 +1,8 @@
 """What a master must keep to before anything is generated from it: header, cells and markers agree."""
 
 from collections import Counter
-from collections.abc import Iterable
 
-from grading.course.masters import HIDDEN_TESTS, MARK_SCHEME, SOLUTION, Cell, Master, Variant
+from grading.course.masters import HIDDEN_TESTS, MARK_SCHEME, SOLUTION, Cell, Master
 from grading.errors import MasterError
 
 _DELIMITERS = {
@@ -61,17 +60,6 @@ def check_lecture(master: Master) -> None:
             raise MasterError(f"a lecture has no hidden regions ({_begin(cell)})", master.path, fix)
         if cell.keys.get("keep") and cell.kind != "code":
             raise MasterError(f"keep=true on a cell of text ({_begin(cell)})", master.path, "remove the key")
-
-
-def check_variants(variants: Iterable[Variant], master: Master, where: object) -> None:
-    """Refuse a misconception or alternative of an exercise that has no answer cell."""
-    answers = [str(cell.exercise) for cell in master.with_role("answer")]
-    for variant in variants:
-        if variant.exercise not in answers:
-            fix = f"the answers are {', '.join(answers)}"
-            raise MasterError(
-                f"{variant.kind} {variant.name!r} is of {variant.exercise!r}, not an answer", where, fix
-            )
 
 
 def _check_helpers(master: Master) -> None:

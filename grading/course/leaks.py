@@ -28,7 +28,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading.course.masters import SOLUTION, Cell, Master, Variant, hidden_regions
+from grading.course.masters import SOLUTION, Cell, Master, hidden_regions
+from grading.course.variants import Variant
 
 STATEMENT = 8
 TEST_STATEMENT = 12
@@ -89,8 +90,10 @@ def hidden_of(master: Master, variants: Iterable[Variant]) -> list[Hidden]:
             )
     for variant in variants:
         own = shown.get(variant.exercise, set())
-        for run in _split(_statements(variant.source), own):
-            hidden.append(Hidden(f"the {variant.kind} {variant.name!r} of {variant.exercise}", run))
+        origin = f"the {variant.kind} {variant.name!r} of {variant.exercise}"
+        hidden += [Hidden(origin, run) for run in _split(_statements(variant.source), own)]
+        for edit in variant.edits:  # what comes in may be part of a statement, and tell by itself
+            hidden += [Hidden(origin, run, RUN) for run in _split(_statements(edit.new), own)]
     return hidden
 
 

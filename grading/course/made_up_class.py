@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import nbformat
 from nbformat.notebooknode import NotebookNode
 
-from grading.course.masters import Master, Variant
-from grading.course.variants import answers_of
+from grading.course.masters import Master
+from grading.course.variants import Variant, answers_of
 from grading.records import Status
 
 FULL, LESS, ZERO, ANY = "full points", "less than full points", "no points", "anything"

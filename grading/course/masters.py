@@ -16,7 +16,7 @@ keys on that line say what a cell is for::
 
 An assignment starts with a header, TOML in the comment block of PEP 723 (``# /// course`` … ``# ///``); a
 lecture may. Its table ``[promises]`` is the course's own: what its tests hold the topic to.
-``misconceptions.py`` is a percent file as well; each of its cells is the whole source of one answer cell.
+``misconceptions.py`` is a percent file as well, read by `grading.course.variants`.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ KEYS: Mapping[str, type | tuple[type, ...]] = {
     "misconception": str,
     "alternative": str,
     "name": str,
+    "of": str,
 }
 
 _HEADER = re.compile(r"(?m)^# /// course\s*$\n(?P<body>(?:^#(?: .*)?$\n)+?)^# ///\s*$\n")
@@ -136,17 +137,6 @@ class Master:
         return tuple(cell for cell in self.cells if cell.role == role)
 
 
-@dataclass(frozen=True)
-class Variant:
-    """Another answer to an exercise: a named misconception, or a correct alternative."""
-
-    exercise: str
-    kind: Literal["misconception", "alternative"]
-    name: str
-    says: str
-    source: str
-
-
 def read_master(path: Path | str) -> Master:
     """Read an assignment or a lecture.
 
@@ -159,31 +149,25 @@ def read_master(path: Path | str) -> Master:
     header = _read_header(found["body"], path) if found else None
     if found:
         text = text[: found.start()] + text[found.end() :]
-    return Master(path, header, _read_cells(text, path))
+    return Master(path, header, read_cells(text, path))
 
 
-def read_variants(path: Path | str) -> tuple[Variant, ...]:
-    """Read ``misconceptions.py``: one variant a cell, its leading comment lines being what it says.
+def read_cells(text: str, path: Path) -> tuple[Cell, ...]:
+    """The cells of a percent file without its header, empty ones left out.
 
     Raises:
-        MasterError: A cell lacks its key, its name or its sentence, or two variants share a name.
+        MasterError: A cell has an unknown or contradictory key, or markers that do not come in pairs.
     """
-    path = Path(path)
-    variants: list[Variant] = []
-    seen: set[tuple[str, str]] = set()
-    for number, cell in enumerate(_read_cells(path.read_text(encoding="utf-8"), path), start=1):
-        if cell.kind == "markdown":
+    notebook = jupytext.reads(text, fmt="py:percent")
+    cells: list[Cell] = []
+    for number, raw in enumerate(notebook.cells, start=1):
+        if raw.cell_type == "raw" or not raw.source.strip():
             continue
-        variant = _read_variant(cell, number, path)
-        if variant is None:
-            continue
-        if (variant.exercise, variant.name) in seen:
-            raise MasterError(
-                f"two variants of {variant.exercise} are named {variant.name!r}", path, "rename one"
-            )
-        seen.add((variant.exercise, variant.name))
-        variants.append(variant)
-    return tuple(variants)
+        keys = {key: value for key, value in raw.metadata.items() if key != "lines_to_next_cell"}
+        _refuse_bad_keys(keys, f"{path}, cell {number}")
+        _refuse_open_markers(raw.source, f"{path}, cell {number}")
+        cells.append(Cell(kind=raw.cell_type, source=raw.source, keys=keys))
+    return tuple(cells)
 
 
 def solved_source(cell: Cell) -> str:
@@ -240,19 +224,6 @@ def _read_header(body: str, path: Path) -> Header:
         raise MasterError(f"the header lacks {error}", path, "add it to the '# /// course' block") from error
 
 
-def _read_cells(text: str, path: Path) -> tuple[Cell, ...]:
-    notebook = jupytext.reads(text, fmt="py:percent")
-    cells: list[Cell] = []
-    for number, raw in enumerate(notebook.cells, start=1):
-        if raw.cell_type == "raw" or not raw.source.strip():
-            continue
-        keys = {key: value for key, value in raw.metadata.items() if key != "lines_to_next_cell"}
-        _refuse_bad_keys(keys, f"{path}, cell {number}")
-        _refuse_open_markers(raw.source, f"{path}, cell {number}")
-        cells.append(Cell(kind=raw.cell_type, source=raw.source, keys=keys))
-    return tuple(cells)
-
-
 def _refuse_bad_keys(keys: Mapping[str, object], where: str) -> None:
     for key, value in keys.items():
         expected = KEYS.get(key)
@@ -285,28 +256,3 @@ def _refuse_open_markers(source: str, where: str) -> None:
         order = [line.strip() for line in source.splitlines() if line.strip() in (begin, end)]
         if order != [begin, end] * (len(order) // 2):
             raise MasterError(f"'{begin}' and '{end}' do not come in pairs", where, "close each region")
-
-
-def _read_variant(cell: Cell, number: int, path: Path) -> Variant | None:
-    where = f"{path}, cell {number}"
-    kinds: tuple[Literal["misconception", "alternative"], ...] = ("misconception", "alternative")
-    kind = next((kind for kind in kinds if kind in cell.keys), None)
-    if kind is None:
-        if cell.keys:
-            raise MasterError("this is no variant", where, 'write misconception="…" or alternative="…"')
-        return None  # the file's own docstring
-    if "name" not in cell.keys:
-        raise MasterError(f"the {kind} has no name", where, 'add name="…"')
-    lines = cell.source.splitlines()
-    comment: list[str] = []
-    while lines and lines[0].startswith("#"):
-        comment.append(lines.pop(0).lstrip("#").strip())
-    if not comment:
-        raise MasterError(f"the {kind} has no sentence", where, "begin it with a comment that explains it")
-    return Variant(
-        exercise=str(cell.keys[kind]),
-        kind=kind,
-        name=str(cell.keys["name"]),
-        says=" ".join(comment),
-        source="\n".join(lines).strip(),
-    )

@@ -10,7 +10,8 @@ from nbformat import NotebookNode
 
 from grading.config import Config, fingerprints_path
 from grading.course import checks, files, fingerprints, lecture_outputs, notebooks
-from grading.course.masters import Master, Variant, read_master, read_variants
+from grading.course.masters import Master, read_master
+from grading.course.variants import Variant, read_variants
 from grading.errors import BuildError
 
 Say = Callable[[str], None]
@@ -30,7 +31,7 @@ class Topic:
 class Generated:
     """What one topic generates: text by path, for students and for nbgrader's tree.
 
-    drift: what cannot be generated without running the lecture, when that was not allowed.
+    drift: what cannot be generated without running the lecture or the variants, when that was not allowed.
     """
 
     shipped: dict[Path, str] = field(default_factory=dict)
@@ -64,9 +65,7 @@ def read_topic(config: Config, name: str) -> Topic:
         checks.check_lecture(lecture)
     if assignment:
         checks.check_assignment(assignment, name)
-        if (folder / "misconceptions.py").is_file():
-            variants = read_variants(folder / "misconceptions.py")
-            checks.check_variants(variants, assignment, folder / "misconceptions.py")
+        variants = read_variants(assignment)
     return Topic(name, assignment, lecture, variants)
 
 
@@ -90,11 +89,13 @@ def paths_of(config: Config, topic: Topic) -> list[Path]:
 def generate(config: Config, topic: Topic, *, run: bool, refresh: bool, say: Say) -> Generated:
     """Everything one topic generates, as text; nothing is written.
 
-    run: whether a lecture may be run to record the outputs it keeps.
+    run: whether a lecture may be run to record the outputs it keeps, and variants for their fingerprints.
     """
     generated = Generated()
     if topic.assignment:
         generated = _assignment(config, topic, topic.assignment, say)
+        if config.hooks.fingerprints:
+            generated = _with_fingerprints(generated, config, topic, topic.assignment, run, refresh, say)
     if topic.lecture:
         generated = _with_lecture(generated, config, topic, topic.lecture, run, refresh, say)
     return generated
@@ -110,13 +111,26 @@ def _assignment(config: Config, topic: Topic, master: Master, say: Say) -> Gener
     assert master.header is not None
     manual = sum(exercise.points for exercise in master.header.exercises if exercise.manual)
     say(f"{name}: assignment, {len(source.cells)} cells, {master.header.points:g} + {manual:g} points")
-    if config.hooks.fingerprints:
-        text, remarks = fingerprints.record(config, master, topic.variants)
-        shipped[fingerprints_path(config, name)] = text
-        say(f"{name}: fingerprints, {len(topic.variants)} variants")
-        for remark in remarks:
-            say(f"{name}: {remark}")
     return Generated(shipped, {config.tree / "source" / name / f"{name}.ipynb": notebooks.dumps(source)})
+
+
+def _with_fingerprints(
+    generated: Generated, config: Config, topic: Topic, master: Master, run: bool, refresh: bool, say: Say
+) -> Generated:
+    path = fingerprints_path(config, topic.name)
+    text = None if refresh and run else fingerprints.committed(config, master, topic.variants)
+    note = "unchanged"
+    if text is None and not run:
+        what = "was recorded from other answers, variants or checks" if path.is_file() else "is missing"
+        return Generated(generated.shipped, generated.tree, (*generated.drift, files.Drift(path, what)))
+    if text is None:
+        started = time.perf_counter()
+        text, remarks = fingerprints.record(config, master, topic.variants)
+        note = f"recorded in {time.perf_counter() - started:.1f} s"
+        for remark in remarks:
+            say(f"{topic.name}: {remark}")
+    say(f"{topic.name}: fingerprints, {len(topic.variants)} variants, {note}")
+    return Generated({**generated.shipped, path: text}, generated.tree, generated.drift)
 
 
 def _with_lecture(

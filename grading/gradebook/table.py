@@ -8,7 +8,8 @@ import nbformat
 from nbgrader import utils
 
 from grading.config import Config
-from grading.course.masters import Variant, read_master, read_variants
+from grading.course.masters import read_master
+from grading.course.variants import Variant, read_variants
 from grading.errors import SubmissionError, UsageError
 from grading.gradebook.record import scores_by_hand, student_id
 from grading.gradebook.store import store_of
@@ -190,8 +191,8 @@ def _exercise_ids(config: Config, assignment: str) -> list[str]:
 
 
 def _variants(config: Config, assignment: str) -> tuple[Variant, ...]:
-    path = config.masters / assignment / "misconceptions.py"
-    return read_variants(path) if path.is_file() else ()
+    path = config.masters / assignment / "assignment.py"
+    return read_variants(read_master(path)) if path.is_file() else ()
 
 
 def _only_assignment(config: Config) -> str:

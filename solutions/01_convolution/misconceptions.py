@@ -1,186 +1,98 @@
 # Wrong answers that students give, and right ones written in another style.
 #
-# Each cell is the whole source of one answer cell. The comment it begins with is what the student reads when the
-# public check recognizes the mistake: it names what went wrong and points to the idea, without code.
+# The comment a cell begins with is what the student reads when the public check recognizes the mistake: it names
+# what went wrong and points to the idea, without code. Below stand edits of the reference answer (or of the
+# alternative that `of` names), or the whole source of the answer cell; `grading build --show TOPIC/EXERCISE/NAME`
+# prints an edited answer whole.
 
 # %% misconception="output_size" name="padding-once"
 # You count the padding once, but it is added at both ends.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    room = size + padding - (dilation * (kernel - 1) + 1)
-    if room < 0:
-        raise ValueError("the kernel does not fit")
-    return room // stride + 1
-
+replace("2 * padding", "padding")
 
 # %% misconception="output_size" name="padding-ignored"
 # Your result does not depend on the padding. The kernel may stand on padded pixels too.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    room = size - (dilation * (kernel - 1) + 1)
-    if room < 0:
-        raise ValueError("the kernel does not fit")
-    return room // stride + 1
-
+cut(" + 2 * padding")
 
 # %% misconception="output_size" name="rounds-up"
 # You round up when the stride does not come out even. A place in which part of the kernel hangs over the
 # end is none.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    room = size + 2 * padding - (dilation * (kernel - 1) + 1)
-    if room < 0:
-        raise ValueError("the kernel does not fit")
-    return -(-room // stride) + 1
-
+replace("room // stride", "-(-room // stride)")
 
 # %% misconception="output_size" name="rounds-to-nearest"
 # You round to the nearest number. What the stride leaves over is dropped, however much it is.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    room = size + 2 * padding - (dilation * (kernel - 1) + 1)
-    if room < 0:
-        raise ValueError("the kernel does not fit")
-    return int(room / stride + 0.5) + 1
-
+replace("room // stride", "int(room / stride + 0.5)")
 
 # %% misconception="output_size" name="float-division"
 # Your result is a float. A number of places is a whole number: divide without a remainder.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    room = size + 2 * padding - (dilation * (kernel - 1) + 1)
-    if room < 0:
-        raise ValueError("the kernel does not fit")
-    return room / stride + 1
-
+replace("room // stride", "room / stride")
 
 # %% misconception="output_size" name="forgets-first-place"
 # Your result is one too small: you count the steps, but the place that the kernel starts in is a place as
 # well.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    room = size + 2 * padding - (dilation * (kernel - 1) + 1)
-    if room < 0:
-        raise ValueError("the kernel does not fit")
-    return room // stride
-
+replace("room // stride + 1", "room // stride")
 
 # %% misconception="output_size" name="adds-one-before-dividing"
 # You add the one before you divide by the stride. The first place is a place of its own, whatever the
 # stride.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    room = size + 2 * padding - (dilation * (kernel - 1) + 1)
-    if room < 0:
-        raise ValueError("the kernel does not fit")
-    return (room + 1) // stride
-
+replace("room // stride + 1", "(room + 1) // stride")
 
 # %% misconception="output_size" name="dilation-ignored"
 # Your result does not depend on the dilation. A dilated kernel covers more pixels than it has taps.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    room = size + 2 * padding - kernel
-    if room < 0:
-        raise ValueError("the kernel does not fit")
-    return room // stride + 1
-
+replace("dilation * (kernel - 1) + 1", "kernel")
 
 # %% misconception="output_size" name="dilation-times-kernel"
 # You stretch the kernel itself. Dilation stretches the gaps between the taps, and there is one gap less
 # than taps.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    room = size + 2 * padding - dilation * kernel
-    if room < 0:
-        raise ValueError("the kernel does not fit")
-    return room // stride + 1
-
+replace("dilation * (kernel - 1) + 1", "dilation * kernel")
 
 # %% misconception="output_size" name="no-error"
 # A kernel that does not fit should raise ValueError. You return a number that no layer can have.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-
+cut("if room < 0:")
+cut('    raise ValueError(f"a kernel that covers {reach} pixels does not fit into {size} + 2*{padding}")')
 
 # %% misconception="output_size" name="zero-instead-of-error"
 # A kernel that does not fit is a mistake of the caller: raise ValueError rather than return 0.
-def output_size(size, kernel, stride=1, padding=0, dilation=1):
-    return max(0, (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1)
-
+replace(
+    'raise ValueError(f"a kernel that covers {reach} pixels does not fit into {size} + 2*{padding}")',
+    "return 0",
+)
 
 # %% misconception="convolve2d" name="cross-correlation"
 # This is cross-correlation: one pixel gives your kernel turned by half a turn. Let every pixel stamp the
 # kernel as it is.
-def convolve2d(image, kernel):
-    (height, width), (h, w) = image.shape, kernel.shape
-    result = image.new_zeros(height + h - 1, width + w - 1)
-    for i in range(h):
-        for j in range(w):
-            result[i : i + height, j : j + width] += kernel[h - 1 - i, w - 1 - j] * image
-    return result
-
+replace("kernel[i, j]", "kernel[h - 1 - i, w - 1 - j]")
 
 # %% misconception="convolve2d" name="flips-rows-only"
 # The kernel comes out upside down: up and down are exchanged, left and right are not.
-def convolve2d(image, kernel):
-    (height, width), (h, w) = image.shape, kernel.shape
-    result = image.new_zeros(height + h - 1, width + w - 1)
-    for i in range(h):
-        for j in range(w):
-            result[i : i + height, j : j + width] += kernel[h - 1 - i, j] * image
-    return result
-
+replace("kernel[i, j]", "kernel[h - 1 - i, j]")
 
 # %% misconception="convolve2d" name="flips-columns-only"
 # The kernel comes out as in a mirror: left and right are exchanged, up and down are not.
-def convolve2d(image, kernel):
-    (height, width), (h, w) = image.shape, kernel.shape
-    result = image.new_zeros(height + h - 1, width + w - 1)
-    for i in range(h):
-        for j in range(w):
-            result[i : i + height, j : j + width] += kernel[i, w - 1 - j] * image
-    return result
-
+replace("kernel[i, j]", "kernel[i, w - 1 - j]")
 
 # %% misconception="convolve2d" name="valid-only"
 # You keep only the places in which the kernel lies wholly on the image. Here every stamp is kept whole,
 # borders included.
-def convolve2d(image, kernel):
-    (height, width), (h, w) = image.shape, kernel.shape
-    turned = kernel.flip(0, 1)
-    result = image.new_zeros(max(height - h + 1, 0), max(width - w + 1, 0))
-    for r in range(result.shape[0]):
-        for c in range(result.shape[1]):
-            result[r, c] = (image[r : r + h, c : c + w] * turned).sum()
-    return result
-
+replace("return result", "return result[h - 1 : height, w - 1 : width]")
 
 # %% misconception="convolve2d" name="same-size"
 # You cut the result down to the size of the image. Stamps at the border reach beyond it, and here they stay
 # whole.
-def convolve2d(image, kernel):
-    (height, width), (h, w) = image.shape, kernel.shape
-    result = image.new_zeros(height + h - 1, width + w - 1)
-    for i in range(h):
-        for j in range(w):
-            result[i : i + height, j : j + width] += kernel[i, j] * image
+replace(
+    "return result",
+    """
     top, left = (h - 1) // 2, (w - 1) // 2
     return result[top : top + height, left : left + width]
-
+    """,
+)
 
 # %% misconception="convolve2d" name="transposed-kernel"
 # Rows and columns of the kernel are exchanged. Turning a kernel over is not transposing it.
-def convolve2d(image, kernel):
-    kernel = kernel.T
-    (height, width), (h, w) = image.shape, kernel.shape
-    result = image.new_zeros(height + h - 1, width + w - 1)
-    for i in range(h):
-        for j in range(w):
-            result[i : i + height, j : j + width] += kernel[i, j] * image
-    return result
+replace("h, w = kernel.shape", "kernel = kernel.T\nh, w = kernel.shape")
 
-
-# %% misconception="convolve2d" name="overwrites"
+# %% misconception="convolve2d" name="overwrites" of="loops-over-pixels"
 # Where two stamps overlap, yours keeps the last one. Overlapping stamps add up.
-def convolve2d(image, kernel):
-    (height, width), (h, w) = image.shape, kernel.shape
-    result = image.new_zeros(height + h - 1, width + w - 1)
-    for m in range(height):
-        for n in range(width):
-            result[m : m + h, n : n + w] = image[m, n] * kernel
-    return result
+replace("+= image", "= image")
 
 
 # %% misconception="convolve2d" name="wraps-around"
@@ -194,275 +106,152 @@ def convolve2d(image, kernel):
 
 # %% misconception="convolve2d" name="forced-float32"
 # The values are right, but they are always float32. The result has the dtype of the image.
-def convolve2d(image, kernel):
-    (height, width), (h, w) = image.shape, kernel.shape
-    result = torch.zeros(height + h - 1, width + w - 1)
-    for i in range(h):
-        for j in range(w):
-            result[i : i + height, j : j + width] += (kernel[i, j] * image).float()
-    return result
-
+replace("return result", "return result.float()")
 
 # %% misconception="conv2d" name="flips-kernel"
 # You turn the kernel by half a turn: that is the mathematical convolution. Here it is laid on the image as
 # it is.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    n, c_in, height, width = x.shape
-    c_out, _, kh, kw = weight.shape
-    h_out, w_out = (height + 2 * padding - kh) // stride + 1, (width + 2 * padding - kw) // stride + 1
-    padded = x.new_zeros(n, c_in, height + 2 * padding, width + 2 * padding)
-    padded[:, :, padding : padding + height, padding : padding + width] = x
-    turned = weight.flip(2, 3)
-    out = x.new_zeros(n, c_out, h_out, w_out)
-    for i in range(kh):
-        for j in range(kw):
-            seen = padded[
-                :, :, i : i + stride * (h_out - 1) + 1 : stride, j : j + stride * (w_out - 1) + 1 : stride
-            ]
-            out += torch.einsum("nkrc,ok->norc", seen, turned[:, :, i, j])
-    return out if bias is None else out + bias[:, None, None]
-
+replace("weight[:, :, i, j]", "weight[:, :, kh - 1 - i, kw - 1 - j]")
 
 # %% misconception="conv2d" name="flips-one-axis"
 # The kernel is mirrored left to right. Nothing is turned over in cross-correlation.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight.flip(3))
-    return out if bias is None else out + bias[:, None, None]
-
+replace("weight[:, :, i, j]", "weight[:, :, i, kw - 1 - j]")
 
 # %% misconception="conv2d" name="transposes-kernel"
 # Rows and columns of the kernel are exchanged: your first kernel index moves along the width.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    kh, kw = weight.shape[2:]
-    windows = padded.unfold(2, kh, stride).unfold(3, kw, stride)
-    turned = weight.transpose(2, 3).reshape(weight.shape)
-    out = torch.einsum("nkrcij,okij->norc", windows, turned)
-    return out if bias is None else out + bias[:, None, None]
-
+replace("weight[:, :, i, j]", "weight.transpose(2, 3).reshape(weight.shape)[:, :, i, j]")
 
 # %% misconception="conv2d" name="swaps-kernel-sizes"
 # Height and width of the kernel are exchanged somewhere: it goes wrong as soon as the kernel is not square.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    c_out, c_in, kw, kh = weight.shape
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, kh, stride).unfold(3, kw, stride)
-    columns = windows.permute(0, 2, 3, 1, 4, 5).flatten(start_dim=3)
-    out = (columns @ weight.flatten(start_dim=1).T).permute(0, 3, 1, 2)
-    return out if bias is None else out + bias[:, None, None]
+replace(
+    "n, c_in, height, width = x.shape",
+    """
+    weight = weight.reshape(*weight.shape[:2], weight.shape[3], weight.shape[2])
+    n, c_in, height, width = x.shape
+    """,
+)
 
-
-# %% misconception="conv2d" name="stride-on-rows-only"
+# %% misconception="conv2d" name="stride-on-rows-only" of="unfold-einsum"
 # The stride acts on the rows only; the columns still go in steps of one.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], 1)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias[:, None, None]
+replace("weight.shape[3], stride", "weight.shape[3], 1")
 
-
-# %% misconception="conv2d" name="stride-ignored"
+# %% misconception="conv2d" name="stride-ignored" of="unfold-einsum"
 # Your result does not depend on the stride.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], 1).unfold(3, weight.shape[3], 1)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias[:, None, None]
-
+replace(", stride)", ", 1)", times=2)
 
 # %% misconception="conv2d" name="subsamples-the-image"
 # You take every stride-th pixel of the image and convolve what is left. The kernel looks at neighbouring
 # pixels; only the places it stands in are a stride apart.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    (height, width), (kh, kw) = x.shape[2:], weight.shape[2:]
-    h_out, w_out = (height + 2 * padding - kh) // stride + 1, (width + 2 * padding - kw) // stride + 1
-    padded = torch.nn.functional.pad(x, (padding,) * 4)[:, :, ::stride, ::stride]
-    padded = torch.nn.functional.pad(padded, (0, kw, 0, kh))  # enough room for the size to come out right
-    windows = padded.unfold(2, kh, 1).unfold(3, kw, 1)[:, :, :h_out, :w_out]
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias[:, None, None]
-
+replace("i + stride * (h_out - 1) + 1 : stride", "i + h_out")
+replace("j + stride * (w_out - 1) + 1 : stride", "j + w_out")
+replace("seen = padded[", "seen = sampled[")
+replace(
+    "out = x.new_zeros",
+    """
+    sampled = padded[:, :, ::stride, ::stride]
+    sampled = torch.nn.functional.pad(sampled, (0, kw, 0, kh))  # enough room for the size to come out right
+    out = x.new_zeros
+    """,
+)
 
 # %% misconception="conv2d" name="stride-begins-late"
 # With a stride you keep the wrong places: the first one is at the very corner, not stride - 1 pixels into
 # the image.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    (height, width), (kh, kw) = x.shape[2:], weight.shape[2:]
-    h_out, w_out = (height + 2 * padding - kh) // stride + 1, (width + 2 * padding - kw) // stride + 1
-    padded = torch.nn.functional.pad(x, (padding, padding + stride, padding, padding + stride))
-    windows = padded.unfold(2, kh, 1).unfold(3, kw, 1)[:, :, stride - 1 :: stride, stride - 1 :: stride]
-    out = torch.einsum("nkrcij,okij->norc", windows[:, :, :h_out, :w_out], weight)
-    return out if bias is None else out + bias[:, None, None]
+replace(
+    "out = x.new_zeros",
+    """
+    padded = torch.nn.functional.pad(padded, (1 - stride, stride, 1 - stride, stride))
+    out = x.new_zeros
+    """,
+)
 
-
-# %% misconception="conv2d" name="output-rounded-up"
+# %% misconception="conv2d" name="output-rounded-up" of="unfold-einsum"
 # You round the output size up: the kernel hangs over the end where the stride leaves pixels over. Such a
 # place does not count.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    (height, width), (kh, kw) = x.shape[2:], weight.shape[2:]
-    below, right = (kh - height - 2 * padding) % stride, (kw - width - 2 * padding) % stride
+replace(
+    "padded = torch.nn.functional.pad(x, [padding] * 4)",
+    """
+    below, right = (-(s + 2 * padding - k) % stride for s, k in zip(x.shape[2:], weight.shape[2:]))
     padded = torch.nn.functional.pad(x, (padding, padding + right, padding, padding + below))
-    windows = padded.unfold(2, kh, stride).unfold(3, kw, stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias[:, None, None]
+    """,
+)
 
-
-# %% misconception="conv2d" name="padding-ignored"
+# %% misconception="conv2d" name="padding-ignored" of="unfold-einsum"
 # Your result does not depend on the padding.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    windows = x.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias[:, None, None]
+replace("[padding] * 4", "[0] * 4")
 
-
-# %% misconception="conv2d" name="padding-one-side"
+# %% misconception="conv2d" name="padding-one-side" of="unfold-einsum"
 # You pad above and on the left only. Padding goes on all four sides.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding, 0, padding, 0))
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias[:, None, None]
+replace("[padding] * 4", "[padding, 0, padding, 0]")
 
-
-# %% misconception="conv2d" name="padding-width-only"
+# %% misconception="conv2d" name="padding-width-only" of="unfold-einsum"
 # You pad left and right only; above and below there is none.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding, padding))
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias[:, None, None]
+replace("[padding] * 4", "[padding] * 2")
 
-
-# %% misconception="conv2d" name="padding-repeats-edge"
+# %% misconception="conv2d" name="padding-repeats-edge" of="unfold-einsum"
 # You continue the border pixels outwards. Padding is zeros here.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4, mode="replicate")
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias[:, None, None]
-
+replace("[padding] * 4", '[padding] * 4, mode="replicate"')
 
 # %% misconception="conv2d" name="bias-ignored"
 # Your result does not depend on the bias.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    return torch.einsum("nkrcij,okij->norc", windows, weight)
+cut("if bias is not None:\n    out += bias[:, None, None]")
 
-
-# %% misconception="conv2d" name="bias-on-wrong-axis"
+# %% misconception="conv2d" name="bias-on-wrong-axis" of="unfold-einsum"
 # The bias is added along the width: broadcasting lines shapes up at the right, and yours has nothing there
 # to say that it belongs to the channels.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias
-
+replace("bias.view(1, -1, 1, 1)", "bias")
 
 # %% misconception="conv2d" name="bias-per-tap"
 # The bias is counted once for every kernel position. It is added once to every output.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    n, c_in, height, width = x.shape
-    c_out, _, kh, kw = weight.shape
-    h_out, w_out = (height + 2 * padding - kh) // stride + 1, (width + 2 * padding - kw) // stride + 1
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    out = x.new_zeros(n, c_out, h_out, w_out)
-    for i in range(kh):
-        for j in range(kw):
-            seen = padded[
-                :, :, i : i + stride * (h_out - 1) + 1 : stride, j : j + stride * (w_out - 1) + 1 : stride
-            ]
-            out += torch.einsum("nkrc,ok->norc", seen, weight[:, :, i, j])
-            if bias is not None:
-                out += bias[:, None, None]
-    return out
+replace("out += bias[:, None, None]", "out += kh * kw * bias[:, None, None]")
 
-
-# %% misconception="conv2d" name="averages-channels"
+# %% misconception="conv2d" name="averages-channels" of="unfold-einsum"
 # You take the mean over the input channels. A filter adds them up.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight) / x.shape[1]
-    return out if bias is None else out + bias[:, None, None]
-
+replace("windows, weight)", "windows, weight) / x.shape[1]")
 
 # %% misconception="conv2d" name="first-channel-only"
 # Only the first input channel counts in your result. A filter spans all of them.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nrcij,oij->norc", windows[:, 0], weight[:, 0])
-    return out if bias is None else out + bias[:, None, None]
-
+replace('"nkrc,ok->norc", seen, weight[:, :, i, j]', '"nrc,o->norc", seen[:, 0], weight[:, 0, i, j]')
 
 # %% misconception="conv2d" name="swaps-channels"
 # Input and output channels of the weight are exchanged: its first axis is the filters, its second the
 # channels they read.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    c_out, c_in = weight.shape[:2]
-    weight = weight.reshape(c_in, c_out, *weight.shape[2:]).transpose(0, 1)
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias[:, None, None]
+replace(
+    "n, c_in, height, width = x.shape",
+    """
+    weight = weight.reshape(weight.shape[1], weight.shape[0], *weight.shape[2:]).transpose(0, 1)
+    n, c_in, height, width = x.shape
+    """,
+)
 
-
-# %% misconception="conv2d" name="sums-filters-too"
+# %% misconception="conv2d" name="sums-filters-too" of="unfold-einsum"
 # All your output channels are the same: you add the filters up instead of giving each one its own channel.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->nrc", windows, weight)[:, None].repeat(1, len(weight), 1, 1)
-    return out if bias is None else out + bias[:, None, None]
+replace('->norc", windows, weight)', '->nrc", windows, weight)[:, None].repeat(1, len(weight), 1, 1)')
 
-
-# %% misconception="conv2d" name="first-image-only"
+# %% misconception="conv2d" name="first-image-only" of="unfold-einsum"
 # Only the first image of the batch is convolved.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x[:1], (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return out if bias is None else out + bias[:, None, None]
+replace("pad(x,", "pad(x[:1],")
 
-
-# %% misconception="conv2d" name="scrambled-by-view"
+# %% misconception="conv2d" name="scrambled-by-view" of="unfold-einsum"
 # The values are right but in the wrong places: you gave the product its shape with view or reshape where
 # axes should have been exchanged.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
+replace(
+    'out = torch.einsum("nkrcij,okij->norc", windows, weight)',
+    """
     n, _, h_out, w_out = windows.shape[:4]
     columns = windows.permute(0, 2, 3, 1, 4, 5).reshape(n * h_out * w_out, -1)
     out = (columns @ weight.flatten(start_dim=1).T).reshape(n, len(weight), h_out, w_out)
-    return out if bias is None else out + bias[:, None, None]
-
+    """,
+)
 
 # %% misconception="conv2d" name="forced-float32"
 # The values are right, but they are always float32. The result has the dtype of x.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = torch.einsum("nkrcij,okij->norc", windows, weight)
-    return (out if bias is None else out + bias[:, None, None]).to(torch.float32)
-
+replace("return out", "return out.to(torch.float32)")
 
 # %% misconception="conv2d" name="changes-weight"
 # The result is right, but your function changes the weight it was given: an operation in place on an
 # argument, or on a view of it, changes the caller's tensor.
-def conv2d(x, weight, bias=None, stride=1, padding=0):
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    windows = padded.unfold(2, weight.shape[2], stride).unfold(3, weight.shape[3], stride)
-    out = x.new_zeros(len(x), len(weight), *windows.shape[2:4])
-    for o in range(len(weight)):
-        kernel = weight[o]
-        for n in range(len(x)):
-            out[n, o] = torch.einsum("krcij,kij->rc", windows[n], kernel)
-        kernel *= 0  # "free" the filter
-    return out if bias is None else out + bias[:, None, None]
+replace("return out", 'weight *= 0  # "free" the filters\nreturn out')
 
 
 # %% misconception="conv2d" name="calls-torch"
@@ -490,257 +279,84 @@ def conv2d(x, weight, bias=None, stride=1, padding=0):
 # %% misconception="conv2d_backward" name="turned-grad-x"
 # grad_x is made with the kernel turned the wrong way round. Follow one product back: the pixel gets the
 # weight that it met.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] += torch.einsum(
-                "norc,ok->nkrc", grad_output, weight[:, :, kh - 1 - i, kw - 1 - j]
-            )
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_x, grad_weight, grad_output.sum(dim=(0, 2, 3))
-
+replace("grad_output, weight[:, :, i, j]", "grad_output, weight[:, :, kh - 1 - i, kw - 1 - j]")
 
 # %% misconception="conv2d_backward" name="turned-grad-weight"
 # grad_weight comes out turned by half a turn. The forward pass did not turn the kernel, so nothing is
 # turned here.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] += torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_x, grad_weight.flip(2, 3), grad_output.sum(dim=(0, 2, 3))
-
+replace("return grad_x, grad_weight", "return grad_x, grad_weight.flip(2, 3)")
 
 # %% misconception="conv2d_backward" name="padding-kept"
 # grad_x still has the padding on it. Its shape is that of x: what the padding got is thrown away.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    h_out, w_out = grad_output.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] += torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    return grad_padded, grad_weight, grad_output.sum(dim=(0, 2, 3))
-
+replace("return grad_x", "return grad_padded")
 
 # %% misconception="conv2d_backward" name="padding-cut-from-corner"
 # You cut the padded gradient at its upper left corner. The image lies in the middle: the padding is on all
 # four sides.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] += torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    return grad_padded[:, :, :height, :width], grad_weight, grad_output.sum(dim=(0, 2, 3))
-
+replace(
+    "grad_padded[:, :, padding : padding + height, padding : padding + width]",
+    "grad_padded[:, :, :height, :width]",
+)
 
 # %% misconception="conv2d_backward" name="stride-ignored"
 # With a stride, grad_x gathers everything in its upper left corner: neighbouring outputs belong to places a
 # stride apart, in the backward pass too.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, i : i + h_out, j : j + w_out] += torch.einsum(
-                "norc,ok->nkrc", grad_output, weight[:, :, i, j]
-            )
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_x, grad_weight, grad_output.sum(dim=(0, 2, 3))
-
+replace("grad_padded[:, :, rows, columns]", "grad_padded[:, :, i : i + h_out, j : j + w_out]")
 
 # %% misconception="conv2d_backward" name="stride-ignored-for-weight"
 # With a stride, grad_weight compares the output's gradient with the wrong pixels: neighbouring outputs saw
 # pixels a stride apart.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            near = padded[:, :, i : i + h_out, j : j + w_out]
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, near)
-            grad_padded[:, :, rows, columns] += torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_x, grad_weight, grad_output.sum(dim=(0, 2, 3))
-
+replace("grad_output, padded[:, :, rows, columns]", "grad_output, padded[:, :, i : i + h_out, j : j + w_out]")
 
 # %% misconception="conv2d_backward" name="stride-must-divide"
 # Where the stride leaves pixels over, your grad_x is too small. Pixels that took part in nothing have a
 # gradient as well: zero.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    h_out, w_out = grad_output.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_weight = torch.zeros_like(weight)
-    grad_padded = x.new_zeros(*x.shape[:2], stride * (h_out - 1) + kh, stride * (w_out - 1) + kw)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] += torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    end = -padding or None
-    return grad_padded[:, :, padding:end, padding:end], grad_weight, grad_output.sum(dim=(0, 2, 3))
-
+replace(
+    "torch.zeros_like(padded)",
+    "x.new_zeros(*x.shape[:2], stride * (h_out - 1) + kh, stride * (w_out - 1) + kw)",
+)
+replace(
+    "grad_padded[:, :, padding : padding + height, padding : padding + width]",
+    "grad_padded[:, :, padding : -padding or None, padding : -padding or None]",
+)
 
 # %% misconception="conv2d_backward" name="overlaps-overwritten"
 # grad_x keeps only the last product of each pixel. A pixel collects from every output that it went into.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] = torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_x, grad_weight, grad_output.sum(dim=(0, 2, 3))
-
+replace("columns] += ", "columns] = ")
 
 # %% misconception="conv2d_backward" name="averages-batch"
 # Your gradients of weight and bias are averaged over the batch. A loss's gradients add up over the images;
 # a mean, if there is one, is already in grad_output.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum(
-                "norc,nkrc->ok", grad_output, padded[:, :, rows, columns]
-            ) / len(x)
-            grad_padded[:, :, rows, columns] += torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_x, grad_weight, grad_output.sum(dim=(2, 3)).mean(dim=0)
-
+replace("padded[:, :, rows, columns])", "padded[:, :, rows, columns]) / len(x)")
+replace("sum(dim=(0, 2, 3))", "sum(dim=(2, 3)).mean(dim=0)")
 
 # %% misconception="conv2d_backward" name="bias-mean"
 # grad_bias is a mean over places and images. The bias went into every output once, and collects from all of
 # them.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] += torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_x, grad_weight, grad_output.mean(dim=(0, 2, 3))
-
+replace("sum(dim=(0, 2, 3))", "mean(dim=(0, 2, 3))")
 
 # %% misconception="conv2d_backward" name="bias-per-image"
 # grad_bias has one row for each image. The same bias went into all images of the batch: one number for each
 # filter.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] += torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_x, grad_weight, grad_output.sum(dim=(2, 3))
-
+replace("sum(dim=(0, 2, 3))", "sum(dim=(2, 3))")
 
 # %% misconception="conv2d_backward" name="order-swapped"
 # The gradients come in the wrong order: first that of the images, then the weights, then the bias.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] += torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_weight, grad_x, grad_output.sum(dim=(0, 2, 3))
-
+replace("return grad_x, grad_weight", "return grad_weight, grad_x")
 
 # %% misconception="conv2d_backward" name="unpadded-for-weight"
 # With padding, grad_weight is wrong: it reads the image without its padding, so all pixels are off by the
 # padding.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    shifted = torch.nn.functional.pad(x, (0, 2 * padding, 0, 2 * padding))
-    grad_padded, grad_weight = torch.zeros_like(shifted), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, shifted[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] += torch.einsum("norc,ok->nkrc", grad_output, weight[:, :, i, j])
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_x, grad_weight, grad_output.sum(dim=(0, 2, 3))
-
+replace(
+    "padded[:, :, padding : padding + height, padding : padding + width] = x",
+    "padded[:, :, :height, :width] = x",
+)
 
 # %% misconception="conv2d_backward" name="first-filter-only"
 # grad_x collects from the first filter only. A pixel went into every filter's output.
-def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
-    kh, kw = weight.shape[2:]
-    (h_out, w_out), (height, width) = grad_output.shape[2:], x.shape[2:]
-    padded = torch.nn.functional.pad(x, (padding,) * 4)
-    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i, i + stride * (h_out - 1) + 1, stride)
-            columns = slice(j, j + stride * (w_out - 1) + 1, stride)
-            grad_weight[:, :, i, j] = torch.einsum("norc,nkrc->ok", grad_output, padded[:, :, rows, columns])
-            grad_padded[:, :, rows, columns] += torch.einsum(
-                "nrc,k->nkrc", grad_output[:, 0], weight[0, :, i, j]
-            )
-    grad_x = grad_padded[:, :, padding : padding + height, padding : padding + width]
-    return grad_x, grad_weight, grad_output.sum(dim=(0, 2, 3))
+replace(
+    '"norc,ok->nkrc", grad_output, weight[:, :, i, j]', '"nrc,k->nkrc", grad_output[:, 0], weight[0, :, i, j]'
+)
 
 
 # %% misconception="conv2d_backward" name="uses-autograd"
@@ -764,679 +380,262 @@ def conv2d_backward(grad_output, x, weight, stride=1, padding=0):
 
 # %% misconception="max_pool2d" name="argmax-in-window"
 # Your argmax counts within the window. The backward pass needs to know where in the map the winner stood.
-def max_pool2d(x, kernel, stride):
-    return x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+replace("rows * width + columns", "winner")
 
 # %% misconception="max_pool2d" name="argmax-in-output-width"
 # Your argmax counts rows in the width of the output. It numbers the pixels of the input map.
-def max_pool2d(x, kernel, stride):
-    output, winner = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return output, rows * w_out + stride * torch.arange(w_out) + winner % kernel
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+replace("rows * width + columns", "rows * w_out + columns")
 
 # %% misconception="max_pool2d" name="argmax-over-batch"
 # Your argmax goes on counting from map to map. Every map of every image is numbered from 0.
-def max_pool2d(x, kernel, stride):
-    n, c, height, width = x.shape
-    numbers = torch.arange(x.numel()).view(x.shape).unfold(2, kernel, stride).unfold(3, kernel, stride)
-    output, winner = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-    return output, numbers.flatten(start_dim=4).gather(4, winner[..., None])[..., 0]
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    grad_x = grad_output.new_zeros(torch.Size(x_shape).numel())
-    grad_x.index_add_(0, argmax.flatten() % grad_x.numel(), grad_output.flatten())
-    return grad_x.view(x_shape)
-
+replace("rows * width + columns", "(maps * x.shape[2] + rows) * width + columns")
+replace(
+    "width = x.shape[3]",
+    "width = x.shape[3]\nmaps = torch.arange(len(x) * x.shape[1]).view(len(x), -1, 1, 1)",
+)
+replace("new_zeros(n, c, height * width)", "new_zeros(n * c * height * width)")
+replace(
+    "scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))",
+    "index_add_(0, argmax.flatten() % grad_x.numel(), grad_output.flatten())",
+)
 
 # %% misconception="max_pool2d" name="last-tie-wins"
 # Among equal values yours takes the last one. The first in reading order wins.
-def max_pool2d(x, kernel, stride):
-    width = x.shape[3]
-    windows = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4)
-    output, from_the_end = windows.flip(4).max(dim=4)
-    winner = kernel * kernel - 1 - from_the_end
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return output, rows * width + stride * torch.arange(w_out) + winner % kernel
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+replace(".max(dim=4)", ".flip(4).max(dim=4)")
+replace("h_out, w_out = ", "winner = kernel * kernel - 1 - winner\nh_out, w_out = ")
 
 # %% misconception="max_pool2d" name="starts-at-zero"
 # Windows in which all values are negative give 0. The search for a maximum cannot start at 0.
-def max_pool2d(x, kernel, stride):
-    width = x.shape[3]
-    output, winner = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    places = rows * width + stride * torch.arange(w_out) + winner % kernel
-    return output.clamp(min=0), torch.where(output > 0, places, torch.zeros_like(places))
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+replace(
+    "return output, rows * width + columns",
+    "return output.clamp(min=0), torch.where(output > 0, rows * width + columns, 0)",
+)
 
 # %% misconception="max_pool2d" name="min-pooling"
 # You keep the smallest value of every window.
-def max_pool2d(x, kernel, stride):
-    width = x.shape[3]
-    output, winner = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).min(dim=4)
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return output, rows * width + stride * torch.arange(w_out) + winner % kernel
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+replace(".max(dim=4)", ".min(dim=4)")
 
 # %% misconception="max_pool2d" name="average-pooling"
 # Your output is the mean of every window, not its largest value.
-def max_pool2d(x, kernel, stride):
-    width = x.shape[3]
-    windows = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4)
-    winner = windows.argmax(dim=4)
-    h_out, w_out = winner.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return windows.mean(dim=4), rows * width + stride * torch.arange(w_out) + winner % kernel
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+replace("return output", "return windows.mean(dim=(4, 5))")
 
 # %% misconception="max_pool2d" name="pads-the-end"
 # Where the stride leaves pixels over, you pool them as well, in a window that hangs over the end. Such a
 # window does not count.
-def max_pool2d(x, kernel, stride):
+replace(
+    "width = x.shape[3]",
+    """
     height, width = x.shape[2:]
     below, right = (kernel - height) % stride, (kernel - width) % stride
-    padded = torch.nn.functional.pad(x, (0, right, 0, below), value=float("-inf"))
-    output, winner = (
-        padded.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-    )
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return output, rows * width + stride * torch.arange(w_out) + winner % kernel
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+    x = torch.nn.functional.pad(x, (0, right, 0, below), value=float("-inf"))
+    """,
+)
 
 # %% misconception="max_pool2d" name="stride-is-kernel"
 # You move by the size of the window and ignore the stride. Windows may overlap, or stand apart.
-def max_pool2d(x, kernel, stride):
-    stride = kernel
-    width = x.shape[3]
-    output, winner = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return output, rows * width + stride * torch.arange(w_out) + winner % kernel
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+replace("width = x.shape[3]", "stride, width = kernel, x.shape[3]")
 
 # %% misconception="max_pool2d" name="rows-and-columns-swapped"
 # Your argmax counts down the columns. The pixels are numbered row by row.
-def max_pool2d(x, kernel, stride):
-    height = x.shape[2]
-    output, winner = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return output, (stride * torch.arange(w_out) + winner % kernel) * height + rows
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+replace("rows * width + columns", "columns * x.shape[2] + rows")
 
 # %% misconception="max_pool2d" name="backward-overwrites"
 # Backward: where one pixel won several windows, only the last one's gradient arrives. It should get the
 # sum.
-def max_pool2d(x, kernel, stride):
-    width = x.shape[3]
-    output, winner = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return output, rows * width + stride * torch.arange(w_out) + winner % kernel
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+replace("scatter_add_", "scatter_")
 
 # %% misconception="max_pool2d" name="backward-drops-channels"
 # Backward: the gradients of all images and channels land in one map. Every map has its own.
-def max_pool2d(x, kernel, stride):
-    width = x.shape[3]
-    output, winner = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return output, rows * width + stride * torch.arange(w_out) + winner % kernel
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    grad_x = grad_output.new_zeros(torch.Size(x_shape).numel())
-    grad_x.index_add_(0, argmax.flatten(), grad_output.flatten())
-    return grad_x.view(x_shape)
-
+replace("new_zeros(n, c, height * width)", "new_zeros(n * c * height * width)")
+replace(
+    "scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))",
+    "index_add_(0, argmax.flatten(), grad_output.flatten())",
+)
 
 # %% misconception="max_pool2d" name="backward-spreads-evenly"
 # Backward: you share each gradient among all pixels of a map. That is how average pooling works; here the
 # winner takes it all.
-def max_pool2d(x, kernel, stride):
-    width = x.shape[3]
-    output, winner = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return output, rows * width + stride * torch.arange(w_out) + winner % kernel
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    share = grad_output.sum(dim=(2, 3), keepdim=True) / (height * width)
-    return share.expand(n, c, height, width).clone()
-
+replace(
+    "grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))",
+    "grad_x += grad_output.sum(dim=(2, 3))[..., None] / (height * width)",
+)
 
 # %% misconception="max_pool2d" name="backward-only-marks"
 # Backward: the winners get ones. They should get their window's gradient.
-def max_pool2d(x, kernel, stride):
-    width = x.shape[3]
-    output, winner = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(start_dim=4).max(dim=4)
-    h_out, w_out = output.shape[2:]
-    rows = stride * torch.arange(h_out)[:, None] + winner // kernel
-    return output, rows * width + stride * torch.arange(w_out) + winner % kernel
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_(2, argmax.flatten(start_dim=2), 1.0)
-    return grad_x.view(n, c, height, width)
-
+replace(
+    "scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))",
+    "scatter_(2, argmax.flatten(start_dim=2), 1.0)",
+)
 
 # %% misconception="max_pool2d" name="calls-torch"
 # This calls torch's own pooling, which is the very thing to be built here.
-def max_pool2d(x, kernel, stride):
-    return torch.nn.functional.max_pool2d(x, kernel, stride, return_indices=True)
-
-
-def max_pool2d_backward(grad_output, argmax, x_shape):
-    n, c, height, width = x_shape
-    grad_x = grad_output.new_zeros(n, c, height * width)
-    grad_x.scatter_add_(2, argmax.flatten(start_dim=2), grad_output.flatten(start_dim=2))
-    return grad_x.view(n, c, height, width)
-
+replace(
+    "return output, rows * width + columns",
+    "return torch.nn.functional.max_pool2d(x, kernel, stride, return_indices=True)",
+)
 
 # %% misconception="conv_matrix" name="turned-kernel"
 # Your rows hold the kernel turned by half a turn. The matrix does what conv2d does: the kernel stays as it
 # is.
-def conv_matrix(kernel, height, width):
-    (h, w), flipped = kernel.shape, kernel.flip(0, 1)
-    h_out, w_out = height - h + 1, width - w + 1
-    matrix = kernel.new_zeros(h_out, w_out, height, width)
-    for r in range(h_out):
-        for c in range(w_out):
-            matrix[r, c, r : r + h, c : c + w] = flipped
-    return matrix.view(h_out * w_out, height * width)
-
-
-def conv_transpose2d(x, kernel):
-    height, width = x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1
-    return (conv_matrix(kernel, height, width).T @ x.flatten()).view(height, width)
-
+replace("= kernel[i, j]", "= kernel[h - 1 - i, w - 1 - j]")
 
 # %% misconception="conv_matrix" name="transposed-matrix"
 # Your matrix is the transpose of what was asked for: one row for each output pixel, one column for each
 # input pixel.
-def conv_matrix(kernel, height, width):
-    h, w = kernel.shape
-    h_out, w_out = height - h + 1, width - w + 1
-    matrix = kernel.new_zeros(h_out, w_out, height, width)
-    for r in range(h_out):
-        for c in range(w_out):
-            matrix[r, c, r : r + h, c : c + w] = kernel
-    return matrix.view(h_out * w_out, height * width).T
-
-
-def conv_transpose2d(x, kernel):
-    height, width = x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1
-    return (conv_matrix(kernel, height, width) @ x.flatten()).view(height, width)
-
+replace("matrix.reshape(h_out * w_out, height * width)", "matrix.reshape(h_out * w_out, height * width).T")
+replace("conv_matrix(kernel, height, width).T", "conv_matrix(kernel, height, width)")
 
 # %% misconception="conv_matrix" name="rows-jump-by-output-width"
 # Within one row of the matrix, the kernel's rows stand as far apart as the output is wide. They are rows
 # of the image.
-def conv_matrix(kernel, height, width):
-    h, w = kernel.shape
-    h_out, w_out = height - h + 1, width - w + 1
-    matrix = kernel.new_zeros(h_out * w_out, height * width)
-    for r in range(h_out):
-        for c in range(w_out):
-            for i in range(h):
-                for j in range(w):
-                    matrix[r * w_out + c, (r + i) * w_out + c + j] = kernel[i, j]
-    return matrix
-
-
-def conv_transpose2d(x, kernel):
-    height, width = x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1
-    return (conv_matrix(kernel, height, width).T @ x.flatten()).view(height, width)
-
+replace(
+    "matrix[rows, columns, rows + i, columns + j]",
+    "matrix.view(h_out, w_out, -1)[rows, columns, (rows + i) * w_out + columns + j]",
+)
 
 # %% misconception="conv_matrix" name="shifts-by-one-always"
 # Every row of yours is the one before moved by one. When an output row ends, the kernel jumps back to the
 # left border of the image, one row further down.
-def conv_matrix(kernel, height, width):
-    h, w = kernel.shape
-    h_out, w_out = height - h + 1, width - w + 1
-    first = kernel.new_zeros(height, width)
-    first[:h, :w] = kernel
-    rows = [first.flatten().roll(row) for row in range(h_out * w_out)]
-    return torch.stack(rows)
-
-
-def conv_transpose2d(x, kernel):
-    height, width = x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1
-    return (conv_matrix(kernel, height, width).T @ x.flatten()).view(height, width)
-
+replace(
+    "matrix[rows, columns, rows + i, columns + j]",
+    "matrix.view(h_out, w_out, -1)[rows, columns, rows * w_out + columns + i * width + j]",
+)
 
 # %% misconception="conv_matrix" name="square-only"
 # This is right for square images and kernels only: height and width are exchanged somewhere.
-def conv_matrix(kernel, height, width):
-    h, w = kernel.shape
-    h_out, w_out = height - h + 1, width - w + 1
-    matrix = kernel.new_zeros(h_out * w_out, height * width)
-    for r in range(h_out):
-        for c in range(w_out):
-            for i in range(h):
-                for j in range(w):
-                    matrix[r * w_out + c, (r + i) * height + c + j] = kernel[i, j]
-    return matrix
-
-
-def conv_transpose2d(x, kernel):
-    height, width = x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1
-    return (conv_matrix(kernel, height, width).T @ x.flatten()).view(height, width)
-
+replace(
+    "matrix[rows, columns, rows + i, columns + j]",
+    "matrix.view(h_out, w_out, -1)[rows, columns, (rows + i) * height + columns + j]",
+)
 
 # %% misconception="conv_matrix" name="square-kernel-only"
 # This is right for square kernels only: the kernel's height is used for its width as well.
-def conv_matrix(kernel, height, width):
-    k = kernel.shape[0]
-    h_out, w_out = height - k + 1, width - k + 1
-    matrix = kernel.new_zeros(h_out, w_out, height, width)
-    for r in range(h_out):
-        for c in range(w_out):
-            matrix[r, c, r : r + k, c : c + k] = kernel
-    return matrix.view(h_out * w_out, height * width)
-
-
-def conv_transpose2d(x, kernel):
-    height, width = x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1
-    return (conv_matrix(kernel, height, width).T @ x.flatten()).view(height, width)
-
+replace("h, w = kernel.shape", "h = w = kernel.shape[0]\nkernel = kernel.expand(h, w)")
 
 # %% misconception="conv_matrix" name="same-size"
 # Your matrix is square: it makes an output as large as the image. Without padding the kernel stands in
 # fewer places.
-def conv_matrix(kernel, height, width):
-    h, w = kernel.shape
-    matrix = kernel.new_zeros(height, width, height, width)
-    for r in range(height):
-        for c in range(width):
-            for i in range(h):
-                for j in range(w):
-                    row, column = r + i - (h - 1) // 2, c + j - (w - 1) // 2
-                    if 0 <= row < height and 0 <= column < width:
-                        matrix[r, c, row, column] = kernel[i, j]
-    return matrix.view(height * width, height * width)
-
-
-def conv_transpose2d(x, kernel):
-    return (conv_matrix(kernel, *x.shape).T @ x.flatten()).view(x.shape)
-
+replace("height - h + 1, width - w + 1", "height, width")
+replace("h_out, w_out, height, width", "h_out, w_out, height + h - 1, width + w - 1")
+replace(
+    "return matrix",
+    """
+    top, left = (h - 1) // 2, (w - 1) // 2
+    return matrix[:, :, top : top + height, left : left + width]
+    """,
+)
+replace("x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1", "x.shape")
 
 # %% misconception="conv_matrix" name="normalized-rows"
 # Your rows are divided so that they add up to one. The matrix holds the kernel's values as they are.
-def conv_matrix(kernel, height, width):
-    h, w = kernel.shape
-    h_out, w_out = height - h + 1, width - w + 1
-    matrix = kernel.new_zeros(h_out, w_out, height, width)
-    for r in range(h_out):
-        for c in range(w_out):
-            matrix[r, c, r : r + h, c : c + w] = kernel / kernel.sum()
-    return matrix.view(h_out * w_out, height * width)
-
-
-def conv_transpose2d(x, kernel):
-    height, width = x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1
-    return (conv_matrix(kernel, height, width).T @ x.flatten()).view(height, width)
-
+replace("= kernel[i, j]", "= kernel[i, j] / kernel.sum()")
 
 # %% misconception="conv_matrix" name="transposed-keeps-size"
 # Your matrix is right, but the transposed convolution gives back an image of the size of x. It goes from
 # the output's size to the larger input's.
-def conv_matrix(kernel, height, width):
-    h, w = kernel.shape
-    h_out, w_out = height - h + 1, width - w + 1
-    matrix = kernel.new_zeros(h_out, w_out, height, width)
-    for r in range(h_out):
-        for c in range(w_out):
-            matrix[r, c, r : r + h, c : c + w] = kernel
-    return matrix.view(h_out * w_out, height * width)
-
-
-def conv_transpose2d(x, kernel):
-    (height, width), (h, w) = x.shape, kernel.shape
-    full = (conv_matrix(kernel, height + h - 1, width + w - 1).T @ x.flatten()).view(
-        height + h - 1, width + w - 1
-    )
-    return full[:height, :width]
-
+replace(".view(height, width)", ".view(height, width)[: x.shape[0], : x.shape[1]]")
 
 # %% misconception="conv_matrix" name="transposed-too-small"
 # Your matrix is right, but the transposed convolution makes the image smaller, as the convolution does. Its
 # transpose goes the other way.
-def conv_matrix(kernel, height, width):
-    h, w = kernel.shape
-    h_out, w_out = max(height - h + 1, 0), max(width - w + 1, 0)
-    matrix = kernel.new_zeros(h_out, w_out, height, width)
-    for r in range(h_out):
-        for c in range(w_out):
-            matrix[r, c, r : r + h, c : c + w] = kernel
-    return matrix.view(h_out * w_out, height * width)
-
-
-def conv_transpose2d(x, kernel):
-    (height, width), (h, w) = x.shape, kernel.shape
-    return (conv_matrix(kernel, height, width) @ x.flatten()).view(
-        max(height - h + 1, 0), max(width - w + 1, 0)
-    )
-
+replace("height - h + 1, width - w + 1", "max(height - h + 1, 0), max(width - w + 1, 0)")
+replace(
+    "height, width = x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1",
+    "height, width = x.shape",
+)
+replace(
+    ".T @ x.flatten()).view(height, width)",
+    " @ x.flatten()).view(max(height - kernel.shape[0] + 1, 0), max(width - kernel.shape[1] + 1, 0))",
+)
 
 # %% misconception="conv_matrix" name="transposed-correlates"
 # Your matrix is right, but the transposed convolution lays the kernel down turned by half a turn. Reading a
 # matrix by columns turns the kernel already; you turn it once more.
-def conv_matrix(kernel, height, width):
-    h, w = kernel.shape
-    h_out, w_out = height - h + 1, width - w + 1
-    matrix = kernel.new_zeros(h_out, w_out, height, width)
-    for r in range(h_out):
-        for c in range(w_out):
-            matrix[r, c, r : r + h, c : c + w] = kernel
-    return matrix.view(h_out * w_out, height * width)
-
-
-def conv_transpose2d(x, kernel):
-    height, width = x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1
-    return (conv_matrix(kernel.flip(0, 1), height, width).T @ x.flatten()).view(height, width)
-
+replace("conv_matrix(kernel, height, width).T", "conv_matrix(kernel.flip(0, 1), height, width).T")
 
 # %% misconception="conv_matrix" name="transposed-as-inverse"
 # The transposed convolution of yours undoes the convolution, with an inverse. The transpose has the right
 # size, but it does not undo anything.
-def conv_matrix(kernel, height, width):
-    h, w = kernel.shape
-    h_out, w_out = height - h + 1, width - w + 1
-    matrix = kernel.new_zeros(h_out, w_out, height, width)
-    for r in range(h_out):
-        for c in range(w_out):
-            matrix[r, c, r : r + h, c : c + w] = kernel
-    return matrix.view(h_out * w_out, height * width)
-
-
-def conv_transpose2d(x, kernel):
-    height, width = x.shape[0] + kernel.shape[0] - 1, x.shape[1] + kernel.shape[1] - 1
-    return (torch.linalg.pinv(conv_matrix(kernel, height, width)) @ x.flatten()).view(height, width)
-
+replace("conv_matrix(kernel, height, width).T", "torch.linalg.pinv(conv_matrix(kernel, height, width))")
 
 # %% misconception="receptive_field" name="adds-kernel"
 # The field grows by the whole kernel in every layer. One of the kernel's neurons is already counted: it
 # spans one gap less.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for kernel, stride, pad in layers:
-        size += kernel * step
-        padding += pad * step
-        step *= stride
-        fields.append((size, step, padding))
-    return fields
-
+replace("(kernel - 1) * step", "kernel * step")
 
 # %% misconception="receptive_field" name="starts-at-zero"
 # Your field is one pixel too small everywhere: before the first layer, a pixel sees one pixel, itself.
-def receptive_field(layers):
-    size, step, padding, fields = 0, 1, 0, []
-    for kernel, stride, pad in layers:
-        size += (kernel - 1) * step
-        padding += pad * step
-        step *= stride
-        fields.append((size, step, padding))
-    return fields
-
+replace("size, step, padding = 1, 1, 0", "size, step, padding = 0, 1, 0")
 
 # %% misconception="receptive_field" name="own-stride-included"
 # You count a layer's own stride in its own growth. The kernel lies on the neurons of the layer below: what
 # counts is how far apart those are.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for kernel, stride, pad in layers:
-        step *= stride
-        size += (kernel - 1) * step
-        padding += pad * step
-        fields.append((size, step, padding))
-    return fields
-
+cut("step *= stride")
+replace("size += ", "step *= stride\nsize += ")
 
 # %% misconception="receptive_field" name="previous-stride-only"
 # The field grows by the stride of the layer just below. All strides below count, multiplied.
-def receptive_field(layers):
-    size, step, padding, below, fields = 1, 1, 0, 1, []
-    for kernel, stride, pad in layers:
-        size += (kernel - 1) * below
-        padding += pad * step
-        step *= stride
-        below = stride
-        fields.append((size, step, padding))
-    return fields
-
+replace("fields = []", "fields, below = [], 1")
+replace("(kernel - 1) * step", "(kernel - 1) * below")
+replace("step *= stride", "step, below = step * stride, stride")
 
 # %% misconception="receptive_field" name="strides-do-not-matter"
 # Your field does not depend on the strides. After a stride of 2, a step from neuron to neuron is two
 # pixels.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for kernel, stride, pad in layers:
-        size += kernel - 1
-        padding += pad * step
-        step *= stride
-        fields.append((size, step, padding))
-    return fields
-
+replace("(kernel - 1) * step", "kernel - 1")
 
 # %% misconception="receptive_field" name="padding-not-scaled"
 # You add the padding of all layers as it is. After a stride, one padded neuron is several pixels wide.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for kernel, stride, pad in layers:
-        size += (kernel - 1) * step
-        padding += pad
-        step *= stride
-        fields.append((size, step, padding))
-    return fields
-
+replace("pad * step", "pad")
 
 # %% misconception="receptive_field" name="padding-scaled-by-own-stride"
 # A layer's padding is scaled by its own stride too. It is laid around the neurons of the layer below: the
 # stride comes after.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for kernel, stride, pad in layers:
-        size += (kernel - 1) * step
-        step *= stride
-        padding += pad * step
-        fields.append((size, step, padding))
-    return fields
-
+replace("padding += pad * step\nstep *= stride", "step *= stride\npadding += pad * step")
 
 # %% misconception="receptive_field" name="padding-not-summed"
 # Your padding is that of the last layer alone. The fields of the layers below begin outside the image
 # already.
-def receptive_field(layers):
-    size, step, fields = 1, 1, []
-    for kernel, stride, pad in layers:
-        size += (kernel - 1) * step
-        fields.append((size, step * stride, pad * step))
-        step *= stride
-    return fields
-
+replace("padding += pad", "padding = pad")
 
 # %% misconception="receptive_field" name="padding-shifted-by-a-row"
 # Your paddings are those of the next layer: the column has moved by one row.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for number, (kernel, stride, pad) in enumerate(layers):
-        size += (kernel - 1) * step
-        if number == 0:
-            padding += pad
-        step *= stride
-        if number + 1 < len(layers):
-            padding += layers[number + 1][2] * step
-        fields.append((size, step, padding))
-    return fields
-
+replace("size, step, padding = 1, 1, 0", "size, step, padding = 1, 1, sum(pad for _, _, pad in layers[:1])")
+replace(
+    "for kernel, stride, pad in layers",
+    "for (kernel, stride, _), (_, _, pad) in zip(layers, [*layers[1:], (0, 0, 0)])",
+)
+replace("padding += pad * step\nstep *= stride", "step *= stride\npadding += pad * step")
 
 # %% misconception="receptive_field" name="padding-reduces-size"
 # You take the padding off the receptive field. Padding says where the field begins, not how large it is.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for kernel, stride, pad in layers:
-        size += (kernel - 1 - pad) * step
-        padding += pad * step
-        step *= stride
-        fields.append((size, step, padding))
-    return fields
-
+replace("(kernel - 1) * step", "(kernel - 1 - pad) * step")
 
 # %% misconception="receptive_field" name="stride-not-multiplied"
 # Your effective stride is the last layer's stride alone. Strides multiply from layer to layer.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for kernel, stride, pad in layers:
-        size += (kernel - 1) * step
-        padding += pad * step
-        step *= stride
-        fields.append((size, stride, padding))
-    return fields
-
+replace("append((size, step", "append((size, stride")
 
 # %% misconception="receptive_field" name="strides-added"
 # You add the strides up. They multiply: two steps of stride 2 are 4 pixels, three are 8.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for kernel, stride, pad in layers:
-        size += (kernel - 1) * step
-        padding += pad * step
-        step += stride - 1
-        fields.append((size, step, padding))
-    return fields
-
+replace("step *= stride", "step += stride - 1")
 
 # %% misconception="receptive_field" name="last-layer-only"
 # You return the last layer's numbers only. Every layer has its own: a list, as long as the stack.
-def receptive_field(layers):
-    size, step, padding = 1, 1, 0
-    for kernel, stride, pad in layers:
-        size += (kernel - 1) * step
-        padding += pad * step
-        step *= stride
-    return size, step, padding
-
+replace("return fields", "return size, step, padding")
 
 # %% misconception="receptive_field" name="from-the-top"
 # You walk through the stack from the last layer to the first, so that your rows belong to the wrong layers.
 # Start at the image.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for kernel, stride, pad in reversed(layers):
-        size += (kernel - 1) * step
-        padding += pad * step
-        step *= stride
-        fields.append((size, step, padding))
-    return fields
-
+replace("in layers", "in reversed(layers)")
 
 # %% misconception="receptive_field" name="kernels-multiplied"
 # You multiply the kernels. Two layers of 3 see 5 pixels, not 9: neighbouring neurons share most of what
 # they see.
-def receptive_field(layers):
-    size, step, padding, fields = 1, 1, 0, []
-    for kernel, stride, pad in layers:
-        size *= kernel
-        padding += pad * step
-        step *= stride
-        fields.append((size, step, padding))
-    return fields
-
+replace("size += (kernel - 1) * step", "size *= kernel")
 
 # %% misconception="receptive_field" name="field-in-layer-below"
 # Your field is counted in neurons of the layer below. It is asked for in pixels of the image.
-def receptive_field(layers):
-    step, padding, fields = 1, 0, []
-    for kernel, stride, pad in layers:
-        padding += pad * step
-        step *= stride
-        fields.append((kernel, step, padding))
-    return fields
+replace("append((size", "append((kernel")
 
 
 # %% alternative="output_size" name="counts-places"

@@ -1,1908 +1,508 @@
 # Wrong answers that students give, and right ones written in another style.
 #
-# Each cell is the whole source of one answer cell. The comment it begins with is what the student reads when the
-# public check recognizes the mistake: it names what went wrong and points to the idea, without code.
+# The comment a cell begins with is what the student reads when the public check recognizes the mistake: it names
+# what went wrong and points to the idea, without code. Below stand edits of the reference answer (or of the
+# alternative that `of` names), or the whole source of the answer cell; `grading build --show TOPIC/EXERCISE/NAME`
+# prints an edited answer whole.
 
 # %% misconception="inception" name="pool-projection-without-relu"
 # The numbers of the pooling branch can be negative. Every convolution of the module is followed by a ReLU,
 # the 1x1 behind the pooling too.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = self.project(self.pool(x))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("F.relu(torch.cat(branches, dim=1))", "torch.cat([*map(F.relu, branches[:3]), branches[3]], dim=1)")
 
 # %% misconception="inception" name="no-relu"
 # There is no ReLU in your module: all of it is one linear map, apart from the pooling. Every convolution has
 # one.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = self.branch1(x)
-        three = self.branch3(self.reduce3(x))
-        five = self.branch5(self.reduce5(x))
-        pooled = self.project(self.pool(x))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("F.relu(self.three_reduce(x))", "self.three_reduce(x)")
+replace("F.relu(self.five_reduce(x))", "self.five_reduce(x)")
+replace("F.relu(torch.cat(branches, dim=1))", "torch.cat(branches, dim=1)")
 
 # %% misconception="inception" name="reduction-without-relu"
 # Your reducing 1x1 convolutions run into the large ones without a ReLU. They are layers like the others.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(self.reduce3(x)))
-        five = F.relu(self.branch5(self.reduce5(x)))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("F.relu(self.three_reduce(x))", "self.three_reduce(x)")
+replace("F.relu(self.five_reduce(x))", "self.five_reduce(x)")
 
 # %% misconception="inception" name="branches-summed"
 # You add the branches up. They go side by side: the output has the channels of all four.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return one + three + five + pooled
-
+replace("F.relu(torch.cat(branches, dim=1))", "sum(map(F.relu, branches))")
 
 # %% misconception="inception" name="concatenated-along-height"
 # You lay the maps of the branches below one another. They are stacked like channels of one map.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=2)
-
+replace("dim=1", "dim=2")
 
 # %% misconception="inception" name="wrong-order"
 # The right maps in the wrong order: you put the pooling branch first. The order is that of the arguments.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([pooled, one, three, five], dim=1)
-
+replace("torch.cat(branches", "torch.cat([branches[3], *branches[:3]]")
 
 # %% misconception="inception" name="three-and-five-swapped"
 # The maps of the 5x5 come before those of the 3x3. The order is that of the arguments.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, five, three, pooled], dim=1)
-
+replace("torch.cat(branches", "torch.cat([branches[i] for i in (0, 2, 1, 3)]")
 
 # %% misconception="inception" name="pairs-swapped"
 # You read the pairs the wrong way round. The first number is what the 1x1 reduces to.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        c3, c5 = c3[::-1], c5[::-1]
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("super().__init__()", "super().__init__()\nc3, c5 = c3[::-1], c5[::-1]")
 
 # %% misconception="inception" name="reduction-missing"
 # Your 3x3 and 5x5 read the input with all its channels. The 1x1 in front of each, which makes them
 # affordable, is missing.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.branch3 = nn.Conv2d(c_in, c3[1], 3, padding=1)
-        self.branch5 = nn.Conv2d(c_in, c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(x))
-        five = F.relu(self.branch5(x))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+cut("self.three_reduce = nn.Conv2d(c_in, c3[0], 1)")
+cut("self.five_reduce = nn.Conv2d(c_in, c5[0], 1)")
+replace("self.three = nn.Conv2d(c3[0]", "self.three = nn.Conv2d(c_in")
+replace("self.five = nn.Conv2d(c5[0]", "self.five = nn.Conv2d(c_in")
+replace("F.relu(self.three_reduce(x))", "x")
+replace("F.relu(self.five_reduce(x))", "x")
 
 # %% misconception="inception" name="reduction-unused"
 # You make the reducing 1x1 convolutions, but the 3x3 and 5x5 read the input itself: parameters that nothing
 # depends on cannot learn.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c_in, c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c_in, c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(x))
-        five = F.relu(self.branch5(x))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("self.three = nn.Conv2d(c3[0]", "self.three = nn.Conv2d(c_in")
+replace("self.five = nn.Conv2d(c5[0]", "self.five = nn.Conv2d(c_in")
+replace("F.relu(self.three_reduce(x))", "x")
+replace("F.relu(self.five_reduce(x))", "x")
 
 # %% misconception="inception" name="shared-reduction"
 # Your 5x5 reads what was reduced for the 3x3. Each of them has a reduction of its own.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.branch5 = nn.Conv2d(c3[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce3(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+cut("self.five_reduce = nn.Conv2d(c_in, c5[0], 1)")
+replace("self.five = nn.Conv2d(c5[0]", "self.five = nn.Conv2d(c3[0]")
+replace("self.five_reduce(x)", "self.three_reduce(x)")
 
 # %% misconception="inception" name="branches-in-a-row"
 # Your 5x5 reads what the 3x3 gives. The branches stand beside one another: each begins at the module's input.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c3[1], c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(three))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("self.five_reduce = nn.Conv2d(c_in", "self.five_reduce = nn.Conv2d(c3[1]")
+replace("self.five_reduce(x)", "self.five_reduce(F.relu(self.three(F.relu(self.three_reduce(x)))))")
 
 # %% misconception="inception" name="cropped-to-fit"
 # Your convolutions have no padding, and you cut the other branches down to the smallest one. The map keeps
 # its size: pad each kernel by what it needs.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5)
-        self.pool = nn.MaxPool2d(3, stride=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        height, width = five.shape[2:]
-        maps = []
-        for branch in (one, three, five, pooled):
-            top, left = (branch.shape[2] - height) // 2, (branch.shape[3] - width) // 2
-            maps.append(branch[:, :, top : top + height, left : left + width])
-        return torch.cat(maps, dim=1)
-
+cut(", padding=1", times=2)
+cut(", padding=2")
+replace(
+    "return F.relu(torch.cat(branches, dim=1))",
+    """
+    height, width = branches[2].shape[2:]
+    maps = []
+    for branch in branches:
+        top, left = (branch.shape[2] - height) // 2, (branch.shape[3] - width) // 2
+        maps.append(branch[:, :, top : top + height, left : left + width])
+    return F.relu(torch.cat(maps, dim=1))
+    """,
+)
 
 # %% misconception="inception" name="same-padding-for-all"
 # Your 5x5 is padded as if it were a 3x3, so that its map comes out smaller than the others. How far does a
 # kernel of 5 reach beyond its centre?
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=1)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("5, padding=2", "5, padding=1")
 
 # %% misconception="inception" name="five-is-three"
 # Your third branch has a 3x3 as well, as in later versions of the module. Here it is a 5x5.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 3, padding=1)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("5, padding=2", "3, padding=1")
 
 # %% misconception="inception" name="average-pooling"
 # Your fourth branch averages. It keeps the largest value of each window.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.AvgPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("nn.MaxPool2d", "nn.AvgPool2d")
 
 # %% misconception="inception" name="projects-before-pooling"
 # Your fourth branch projects first and pools afterwards. It is the input that is pooled.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = self.pool(F.relu(self.project(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("self.pool_project(self.pool(x))", "self.pool(self.pool_project(x))")
 
 # %% misconception="inception" name="pooling-missing"
 # Your fourth branch is only a 1x1 convolution, like the first. There is a pooling in front of it.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(x))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace("self.pool_project(self.pool(x))", "self.pool_project(x)")
 
 # %% misconception="inception" name="projection-missing"
 # Your pooled maps go on with all their channels. A 1x1 convolution behind the pooling brings them down.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = self.pool(x)
-        return torch.cat([one, three, five, pooled], dim=1)
-
+cut("self.pool_project = nn.Conv2d(c_in, c_pool, 1)")
+replace("self.pool_project(self.pool(x))", "self.pool(x)")
+replace("F.relu(torch.cat(branches, dim=1))", "torch.cat([*map(F.relu, branches[:3]), branches[3]], dim=1)")
 
 # %% misconception="inception" name="relu-in-place-on-input"
 # You apply a ReLU in place to the module's input: the caller's tensor changes, and all the branches see it
 # without its negative part.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
+replace("branches = [", "x = F.relu(x, inplace=True)\nbranches = [")
 
-    def forward(self, x):
-        x = F.relu(x, inplace=True)
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
-
-# %% misconception="inception" name="branches-unregistered"
+# %% misconception="inception" name="branches-unregistered" of="sequential-branches"
 # Your branches sit in a plain Python list: the module does not know their weights, so that no optimizer
 # trains them and no state dict holds them.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        (r3, c3), (r5, c5) = c3, c5
-        self.branches = [
-            nn.Sequential(nn.Conv2d(c_in, c1, 1), nn.ReLU()),
-            nn.Sequential(nn.Conv2d(c_in, r3, 1), nn.ReLU(), nn.Conv2d(r3, c3, 3, padding=1), nn.ReLU()),
-            nn.Sequential(nn.Conv2d(c_in, r5, 1), nn.ReLU(), nn.Conv2d(r5, c5, 5, padding=2), nn.ReLU()),
-            nn.Sequential(nn.MaxPool2d(3, 1, padding=1), nn.Conv2d(c_in, c_pool, 1), nn.ReLU()),
-        ]
-
-    def forward(self, x):
-        return torch.cat([branch(x) for branch in self.branches], dim=1)
-
+replace("nn.ModuleList", "list")
 
 # %% misconception="inception" name="zeros"
 # Your module returns zeros of the right shape, whatever comes in.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.zeros_like(torch.cat([one, three, five, pooled], dim=1))
-
+replace("F.relu(torch.cat(branches, dim=1))", "torch.zeros_like(torch.cat(branches, dim=1))")
 
 # %% misconception="inception" name="bias-missing"
 # Your convolutions have no bias. That is for layers with batch norm behind them; this module is from the year
 # before it.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
-        self.branch1 = nn.Conv2d(c_in, c1, 1, bias=False)
-        self.reduce3 = nn.Conv2d(c_in, c3[0], 1, bias=False)
-        self.branch3 = nn.Conv2d(c3[0], c3[1], 3, padding=1, bias=False)
-        self.reduce5 = nn.Conv2d(c_in, c5[0], 1, bias=False)
-        self.branch5 = nn.Conv2d(c5[0], c5[1], 5, padding=2, bias=False)
-        self.pool = nn.MaxPool2d(3, stride=1, padding=1)
-        self.project = nn.Conv2d(c_in, c_pool, 1, bias=False)
-
-    def forward(self, x):
-        one = F.relu(self.branch1(x))
-        three = F.relu(self.branch3(F.relu(self.reduce3(x))))
-        five = F.relu(self.branch5(F.relu(self.reduce5(x))))
-        pooled = F.relu(self.project(self.pool(x)))
-        return torch.cat([one, three, five, pooled], dim=1)
-
+replace(", 1)", ", 1, bias=False)", times=4)
+replace("3, padding=1)", "3, padding=1, bias=False)")
+replace("5, padding=2)", "5, padding=2, bias=False)")
 
 # %% misconception="inception" name="batchnorm-added"
 # Your branches have batch norm. The later versions of the module do; this one has convolutions and ReLUs
 # alone.
-class Inception(nn.Module):
-    def __init__(self, c_in, c1, c3, c5, c_pool):
-        super().__init__()
+replace("nn.Conv2d(", "conv(", times=6)
+replace(
+    "super().__init__()",
+    """
+    super().__init__()
 
-        def conv(c_in, c_out, kernel):
-            return nn.Sequential(
-                nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2), nn.BatchNorm2d(c_out), nn.ReLU()
-            )
+    def conv(c_in, c_out, kernel, padding=0):
+        return nn.Sequential(nn.Conv2d(c_in, c_out, kernel, padding=padding), nn.BatchNorm2d(c_out))
 
-        self.branches = nn.ModuleList(
-            [
-                conv(c_in, c1, 1),
-                nn.Sequential(conv(c_in, c3[0], 1), conv(c3[0], c3[1], 3)),
-                nn.Sequential(conv(c_in, c5[0], 1), conv(c5[0], c5[1], 5)),
-                nn.Sequential(nn.MaxPool2d(3, 1, padding=1), conv(c_in, c_pool, 1)),
-            ]
-        )
-
-    def forward(self, x):
-        return torch.cat([branch(x) for branch in self.branches], dim=1)
-
+    """,
+)
 
 # %% misconception="basic_block" name="no-skip"
 # Your block is two plain convolutions: the input never reaches the sum at its end.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-
-    def forward(self, x):
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out)
-
+cut(
+    """
+    if stride != 1 or c_in != channels:
+        self.downsample = nn.Sequential(
+            nn.Conv2d(c_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+        )
+    """
+)
+replace("out + shortcut", "out")
 
 # %% misconception="basic_block" name="skip-after-relu"
 # You add the input after the last ReLU. The sum itself goes through it: the branch has to be able to take
 # away as well.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out) + identity
-
+replace("F.relu(out + shortcut)", "F.relu(out) + shortcut")
 
 # %% misconception="basic_block" name="final-relu-missing"
 # Your block gives back negative numbers. What stands behind the sum?
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return out + identity
-
+replace("F.relu(out + shortcut)", "out + shortcut")
 
 # %% misconception="basic_block" name="relu-before-and-after"
 # There is a ReLU on the branch just before the sum, so that the branch can only add. The one ReLU at the end
 # comes after the sum.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(self.relu(out) + identity)
-
+replace("out + shortcut", "F.relu(out) + shortcut")
 
 # %% misconception="basic_block" name="inner-relu-missing"
 # There is nothing between your first norm and the second convolution. Two linear maps in a row are one linear
 # map.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.bn1(self.conv1(x))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+replace("F.relu(self.bn1(self.conv1(x)))", "self.bn1(self.conv1(x))")
 
 # %% misconception="basic_block" name="subtracts-input"
 # You subtract the input. The branch learns what to add to it.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out - identity)
-
+replace("out + shortcut", "out - shortcut")
 
 # %% misconception="basic_block" name="zeros"
 # Your block returns zeros of the right shape, whatever comes in.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return 0 * self.relu(out + identity)
-
+replace("F.relu(out + shortcut)", "0 * F.relu(out + shortcut)")
 
 # %% misconception="basic_block" name="skips-one-convolution"
 # Your shortcut begins after the first convolution. It goes round both: what is added is the block's own
 # input.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-
-    def forward(self, x):
-
-        out = self.relu(self.bn1(self.conv1(x)))
-        identity = out
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+cut(
+    """
+    if stride != 1 or c_in != channels:
+        self.downsample = nn.Sequential(
+            nn.Conv2d(c_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+        )
+    """
+)
+cut("shortcut = x if self.downsample is None else self.downsample(x)")
+replace("out = self.bn2", "shortcut = out\nout = self.bn2")
 
 # %% misconception="basic_block" name="shortcut-without-batchnorm"
 # Your projection is a bare convolution. Every convolution of the block is followed by batch norm, the one on
 # the shortcut as well.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Conv2d(c_in, channels, 1, stride, bias=False)
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+cut(", nn.BatchNorm2d(channels)")
 
 # %% misconception="basic_block" name="relu-on-shortcut"
 # Your projection ends in a ReLU. The shortcut is linear; what is cut off is cut off after the sum.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-                nn.ReLU(),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+replace(", nn.BatchNorm2d(channels)", ", nn.BatchNorm2d(channels), nn.ReLU()")
 
 # %% misconception="basic_block" name="projection-always"
 # Your shortcut has a convolution in every block. Where the input already has the right shape it is added as
 # it is.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = nn.Sequential(
-            nn.Conv2d(c_in, channels, 1, stride, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, x):
-        identity = self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+replace("if stride != 1 or c_in != channels:", "if True:  # whatever the shapes")
 
 # %% misconception="basic_block" name="projection-3x3"
 # The projection on your shortcut has a 3x3 kernel. It only has to change channels and thin the map out: how
 # many taps does that take?
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+replace("channels, 1, stride", "channels, 3, stride, padding=1")
 
 # %% misconception="basic_block" name="shortcut-padded-with-zeros"
 # You fill the new channels of the shortcut with zeros: option A of the paper. Asked for is option B, the one
 # with weights.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.stride = stride
-
-    def forward(self, x):
-        identity = x[:, :, :: self.stride, :: self.stride]
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        missing = out.shape[1] - identity.shape[1]
-        identity = F.pad(identity, (0, 0, 0, 0, 0, missing))
-        return self.relu(out + identity)
-
+cut(
+    """
+    if stride != 1 or c_in != channels:
+        self.downsample = nn.Sequential(
+            nn.Conv2d(c_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+        )
+    """
+)
+replace(
+    "x if self.downsample is None else self.downsample(x)",
+    "x[:, :, :: self.conv1.stride[0], :: self.conv1.stride[1]]",
+)
+replace("out + shortcut", "out + F.pad(shortcut, (0, 0, 0, 0, 0, out.shape[1] - shortcut.shape[1]))")
 
 # %% misconception="basic_block" name="shortcut-broadcast"
 # Where the shapes differ you add the input as it is. With a single channel, broadcasting hides it: the same
 # map is added to every channel.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.stride = stride
-
-    def forward(self, x):
-        identity = x[:, :, :: self.stride, :: self.stride]
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+cut(
+    """
+    if stride != 1 or c_in != channels:
+        self.downsample = nn.Sequential(
+            nn.Conv2d(c_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+        )
+    """
+)
+replace(
+    "x if self.downsample is None else self.downsample(x)",
+    "x[:, :, :: self.conv1.stride[0], :: self.conv1.stride[1]]",
+)
 
 # %% misconception="basic_block" name="projection-only-for-stride"
 # You project only where the map shrinks. The number of channels may change without a stride.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+cut(" or c_in != channels")
 
 # %% misconception="basic_block" name="projection-only-for-channels"
 # You project only where the number of channels changes. With a stride the map shrinks even if the channels
 # stay.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+cut("stride != 1 or ")
 
 # %% misconception="basic_block" name="stride-on-second-convolution"
 # Your stride is on the second convolution. The shapes come out right, but the first one halves the map here.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+replace("c_in, channels, 3, stride", "c_in, channels, 3")
+replace("channels, channels, 3", "channels, channels, 3, stride")
 
 # %% misconception="basic_block" name="bias-left-on"
 # Your convolutions have biases. The batch norm behind each of them subtracts the mean, and has an offset of
 # its own.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+cut(", bias=False", times=3)
 
 # %% misconception="basic_block" name="batchnorm-shared"
 # Both convolutions go through one and the same batch norm. Their outputs have different means: each needs a
 # norm of its own.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn(self.conv1(x)))
-        out = self.bn(self.conv2(out))
-        return self.relu(out + identity)
-
+cut("self.bn2 = nn.BatchNorm2d(channels)")
+replace("self.bn2(", "self.bn1(")
 
 # %% misconception="basic_block" name="batchnorm-without-statistics"
 # Your norms keep no running statistics. In evaluation mode an image's output then depends on the batch it is
 # in.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels, track_running_stats=False)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels, track_running_stats=False)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels, track_running_stats=False),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+replace("nn.BatchNorm2d(channels", "nn.BatchNorm2d(channels, track_running_stats=False", times=3)
 
 # %% misconception="basic_block" name="batchnorm-always-evaluates"
 # In training mode your block still normalizes with the running statistics, and never updates them. The mode
 # decides which statistics count.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.normalize(self.conv1(x), self.bn1))
-        out = self.normalize(self.conv2(out), self.bn2)
-        return self.relu(out + identity)
-
+replace("self.bn1(self.conv1(x))", "self.normalize(self.conv1(x), self.bn1)")
+replace("self.bn2(self.conv2(out))", "self.normalize(self.conv2(out), self.bn2)")
+replace(
+    "def forward",
+    """
     def normalize(self, x, norm):
         return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
 
+    def forward
+    """,
+)
 
 # %% misconception="basic_block" name="batchnorm-always-trains"
 # In evaluation mode your block still normalizes with the statistics of the batch, and goes on updating the
 # running ones. The mode decides which statistics count.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.normalize(self.conv1(x), self.bn1))
-        out = self.normalize(self.conv2(out), self.bn2)
-        return self.relu(out + identity)
-
+replace("self.bn1(self.conv1(x))", "self.normalize(self.conv1(x), self.bn1)")
+replace("self.bn2(self.conv2(out))", "self.normalize(self.conv2(out), self.bn2)")
+replace(
+    "def forward",
+    """
     def normalize(self, x, norm):
         return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=True)
 
+    def forward
+    """,
+)
 
 # %% misconception="basic_block" name="relu-before-batchnorm"
 # You apply the ReLU before the first batch norm. The norm belongs to its convolution; the ReLU comes after
 # it.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.bn1(self.relu(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+replace("F.relu(self.bn1(self.conv1(x)))", "self.bn1(F.relu(self.conv1(x)))")
 
 # %% misconception="basic_block" name="preactivation"
 # Norm and ReLU stand before your convolutions: that is the later pre-activation block. Here each convolution
 # comes first, and a ReLU last.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(c_in)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.conv1(self.relu(self.bn1(x)))
-        out = self.conv2(self.relu(self.bn2(out)))
-        return out + identity
-
+replace("self.bn1 = nn.BatchNorm2d(channels)", "self.bn1 = nn.BatchNorm2d(c_in)")
+replace("F.relu(self.bn1(self.conv1(x)))", "self.conv1(F.relu(self.bn1(x)))")
+replace("self.bn2(self.conv2(out))", "self.conv2(F.relu(self.bn2(out)))")
+replace("F.relu(out + shortcut)", "out + shortcut")
 
 # %% misconception="basic_block" name="relu-damages-skip"
 # You apply a ReLU in place to the input before it is added: what the shortcut carries has lost its negative
 # part, and so has the caller's tensor.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        out = self.relu(self.bn1(self.conv1(x.relu_())))
-        out = self.bn2(self.conv2(out))
-        identity = x if self.downsample is None else self.downsample(x)
-        return self.relu(out + identity)
-
+replace("shortcut = x if", "x.relu_()\nshortcut = x if")
 
 # %% misconception="basic_block" name="adds-in-place-to-input"
 # The result is right, but where nothing is projected you add onto the input itself: the caller's tensor has
 # changed afterwards.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        identity += out
-        return self.relu(identity)
-
+replace("return F.relu(out + shortcut)", "shortcut += out\nreturn F.relu(shortcut)")
 
 # %% misconception="basic_block" name="one-convolution"
 # Your branch has a single convolution; the second is made and never called. A parameter that the output does
 # not depend on cannot learn.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.bn2(self.conv1(x))
-        return self.relu(out + identity)
-
+replace("F.relu(self.bn1(self.conv1(x)))", "self.bn2(self.conv1(x))")
+cut("out = self.bn2(self.conv2(out))")
 
 # %% misconception="basic_block" name="shortcut-unregistered"
 # Your projection sits in a plain Python list: the block does not know its weights, so that no optimizer
 # trains them and no state dict holds them.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = [nn.Conv2d(c_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)]
-
-    def forward(self, x):
-        identity = x
-        for layer in self.downsample or ():
-            identity = layer(identity)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + identity)
-
+replace(
+    """
+    self.downsample = nn.Sequential(
+        nn.Conv2d(c_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+    )
+    """,
+    "self.downsample = [nn.Conv2d(c_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)]",
+)
+replace(
+    "shortcut = x if self.downsample is None else self.downsample(x)",
+    """
+    shortcut = x
+    for layer in self.downsample or ():
+        shortcut = layer(shortcut)
+    """,
+)
 
 # %% misconception="basic_block" name="layers-made-in-forward"
 # You make the projection anew in every forward pass, with new random weights. Layers are made once, in the
 # constructor.
-class BasicBlock(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.stride = stride
-
-    def forward(self, x):
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        identity = x
-        if x.shape != out.shape:
-            project = nn.Conv2d(x.shape[1], out.shape[1], 1, self.stride, bias=False)
-            identity = nn.BatchNorm2d(out.shape[1])(project(x))
-        return self.relu(out + identity)
-
+cut(
+    """
+    if stride != 1 or c_in != channels:
+        self.downsample = nn.Sequential(
+            nn.Conv2d(c_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+        )
+    """
+)
+replace(
+    "return F.relu",
+    """
+    if x.shape != out.shape:
+        project = nn.Conv2d(x.shape[1], out.shape[1], 1, self.conv1.stride, bias=False)
+        shortcut = nn.BatchNorm2d(out.shape[1])(project(x))
+    return F.relu
+    """,
+)
 
 # %% misconception="bottleneck" name="no-skip"
 # Your block is three plain convolutions: the input never reaches the sum at its end.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-
-    def forward(self, x):
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out)
-
+cut(
+    """
+    if stride != 1 or c_in != c_out:
+        self.downsample = nn.Sequential(
+            nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out)
+        )
+    """
+)
+replace("out + shortcut", "out")
 
 # %% misconception="bottleneck" name="skip-after-relu"
 # You add the shortcut after the last ReLU. The sum itself goes through it.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out) + identity
-
+replace("F.relu(out + shortcut)", "F.relu(out) + shortcut")
 
 # %% misconception="bottleneck" name="final-relu-missing"
 # Your block gives back negative numbers: nothing stands behind the sum.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return out + identity
-
+replace("F.relu(out + shortcut)", "out + shortcut")
 
 # %% misconception="bottleneck" name="relu-on-last-convolution"
 # All three of your convolutions have a ReLU, so that the branch can only add. The last one comes after the
 # sum.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.relu(self.bn3(self.conv3(out)))
-        return self.relu(out + identity)
-
+replace("self.bn3(self.conv3(out))", "F.relu(self.bn3(self.conv3(out)))")
 
 # %% misconception="bottleneck" name="relu-missing-in-the-middle"
 # There is no ReLU between your 3x3 convolution and the last 1x1: two linear maps in a row.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("F.relu(self.bn2(self.conv2(out)))", "self.bn2(self.conv2(out))")
 
 # %% misconception="bottleneck" name="subtracts-input"
 # You subtract the shortcut from the branch. The branch learns what to add.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out - identity)
-
+replace("out + shortcut", "out - shortcut")
 
 # %% misconception="bottleneck" name="stride-on-first-convolution"
 # Your stride is on the first 1x1, as in the paper. It throws away three pixels of four unseen; here the 3x3
 # has the stride.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, stride, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("c_in, channels, 1", "c_in, channels, 1, stride")
+replace("channels, channels, 3, stride", "channels, channels, 3")
 
 # %% misconception="bottleneck" name="stride-on-last-convolution"
 # Your stride is on the last 1x1, which throws away what the 3x3 has just worked out. The 3x3 itself has the
 # stride.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, stride, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("channels, channels, 3, stride", "channels, channels, 3")
+replace("channels, c_out, 1", "channels, c_out, 1, stride")
 
 # %% misconception="bottleneck" name="expansion-forgotten"
 # As many channels come out of your block as its 3x3 has. The last 1x1 widens: see expansion.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("c_out = self.expansion * channels", "c_out = channels")
 
 # %% misconception="bottleneck" name="channels-are-the-output"
 # You take channels for the number that comes out, and reduce to a quarter of it. It is the number inside, and
 # four times as many come out.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out, channels = channels, max(1, channels // self.expansion)
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("c_out = self.expansion * channels", "c_out, channels = channels, max(1, channels // self.expansion)")
 
 # %% misconception="bottleneck" name="expands-in-the-middle"
 # Your 3x3 works on the wide map. The first 1x1 reduces, so that the expensive convolution has few channels.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, c_out, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(c_out)
-        self.conv2 = nn.Conv2d(c_out, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("c_in, channels, 1", "c_in, c_out, 1")
+replace("self.bn1 = nn.BatchNorm2d(channels)", "self.bn1 = nn.BatchNorm2d(c_out)")
+replace("channels, channels, 3", "c_out, channels, 3")
 
 # %% misconception="bottleneck" name="compares-without-expansion"
 # You compare the input's channels with those inside the block to decide about the projection. What is added
 # has to fit what comes out.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("c_in != c_out", "c_in != channels")
 
 # %% misconception="bottleneck" name="projection-only-for-stride"
 # You project only where the map shrinks. The first block of a network's first stage has no stride, and yet
 # more channels come out than go in.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+cut(" or c_in != c_out")
 
 # %% misconception="bottleneck" name="projection-always"
 # Your shortcut has a convolution in every block. Where the input already has the right shape it is added as
 # it is.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = nn.Sequential(
-            nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-            nn.BatchNorm2d(c_out),
-        )
-
-    def forward(self, x):
-        identity = self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("if stride != 1 or c_in != c_out:", "if True:  # whatever the shapes")
 
 # %% misconception="bottleneck" name="shortcut-without-batchnorm"
 # Your projection is a bare convolution. Every convolution of the block is followed by batch norm, the one on
 # the shortcut as well.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Conv2d(c_in, c_out, 1, stride, bias=False)
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+cut(", nn.BatchNorm2d(c_out)")
 
 # %% misconception="bottleneck" name="shortcut-averages"
 # Your shortcut averages pixels before it projects. Later variants of ResNet do that; here its 1x1 convolution
 # has the stride.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.AvgPool2d(stride, ceil_mode=True),
-                nn.Conv2d(c_in, c_out, 1, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace(
+    "nn.Conv2d(c_in, c_out, 1, stride, bias=False)",
+    "nn.AvgPool2d(stride, ceil_mode=True), nn.Conv2d(c_in, c_out, 1, bias=False)",
+)
 
 # %% misconception="bottleneck" name="batchnorm-shared"
 # Two of your convolutions go through one and the same batch norm. Their outputs have different means: each
 # needs a norm of its own.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn1(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+cut("self.bn2 = nn.BatchNorm2d(channels)")
+replace("self.bn2(", "self.bn1(")
 
 # %% misconception="bottleneck" name="last-batchnorm-missing"
 # There is no batch norm behind your last convolution. Each of the three has its own, the last one before the
 # sum.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.conv3(out)
-        return self.relu(out + identity)
-
+cut("self.bn3 = nn.BatchNorm2d(c_out)")
+replace("self.bn3(self.conv3(out))", "self.conv3(out)")
 
 # %% misconception="bottleneck" name="batchnorm-before-convolution"
 # You normalize what goes into the 3x3 twice, before and behind its ReLU, and never what comes out of it. Each
 # norm follows its own convolution.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.conv2(self.bn2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("self.bn2(self.conv2(out))", "self.conv2(self.bn2(out))")
 
 # %% misconception="bottleneck" name="batchnorm-without-statistics"
 # Your norms keep no running statistics. In evaluation mode an image's output then depends on the batch it is
 # in.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels, track_running_stats=False)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels, track_running_stats=False)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out, track_running_stats=False)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out, track_running_stats=False),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("nn.BatchNorm2d(channels", "nn.BatchNorm2d(channels, track_running_stats=False", times=2)
+replace("nn.BatchNorm2d(c_out", "nn.BatchNorm2d(c_out, track_running_stats=False", times=2)
 
 # %% misconception="bottleneck" name="batchnorm-frozen"
 # You hold the norms in evaluation mode for good, so that their running statistics never follow the data. The
 # mode is for whoever trains the network to set.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace(
+    "def forward",
+    """
     def train(self, mode=True):
         super().train(mode)
         for module in self.modules():
@@ -1910,1155 +510,236 @@ class Bottleneck(nn.Module):
                 module.eval()
         return self
 
+    def forward
+    """,
+)
 
 # %% misconception="bottleneck" name="bias-left-on"
 # Your convolutions have biases. The batch norm behind each of them subtracts the mean, and has an offset of
 # its own.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+cut(", bias=False", times=4)
 
 # %% misconception="bottleneck" name="relu-before-batchnorm"
 # You apply the ReLU before the batch norm. The norm belongs to its convolution; the ReLU comes after it.
-class Bottleneck(nn.Module):
-    expansion = 4
+replace("F.relu(self.bn1(self.conv1(x)))", "self.bn1(F.relu(self.conv1(x)))")
+replace("F.relu(self.bn2(self.conv2(out)))", "self.bn2(F.relu(self.conv2(out)))")
 
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.bn1(self.relu(self.conv1(x)))
-        out = self.bn2(self.relu(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
-
-# %% misconception="bottleneck" name="branch-unregistered"
+# %% misconception="bottleneck" name="branch-unregistered" of="table-of-layers"
 # Your layers sit in a plain Python list: the block does not know their weights, so that no optimizer trains
 # them and no state dict holds them.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.branch = [
-            nn.Conv2d(c_in, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, c_out, 1, bias=False),
-            nn.BatchNorm2d(c_out),
-        ]
-        self.shortcut = nn.Identity()
-        if stride != 1 or c_in != c_out:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        out = x
-        for layer in self.branch:
-            out = layer(out)
-        return F.relu(out + self.shortcut(x))
-
+replace("nn.Sequential(*layers[:-1])", "layers[:-1]")
+replace("return torch.relu", "out = x\nfor layer in self.residual:\n    out = layer(out)\nreturn torch.relu")
+replace("self.residual(x)", "out")
 
 # %% misconception="bottleneck" name="convolution-unused"
 # You made three convolutions, but the 3x3 is never called: nothing in your block looks at a pixel's
 # neighbours.
-class Bottleneck(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = self.expansion * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, stride, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("c_in, channels, 1", "c_in, channels, 1, stride")
+cut("out = F.relu(self.bn2(self.conv2(out)))")
 
 # %% misconception="bottleneck" name="expansion-of-the-basic-block"
 # Your class says that its expansion is 1, and gives back four times as many channels. Whoever stacks blocks
 # asks the class.
-class Bottleneck(nn.Module):
-    expansion = 1
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = 4 * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.relu = nn.ReLU()
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
-                nn.BatchNorm2d(c_out),
-            )
-
-    def forward(self, x):
-        identity = x if self.downsample is None else self.downsample(x)
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + identity)
-
+replace("expansion = 4", "expansion = 1")
+replace("self.expansion * channels", "4 * channels")
 
 # %% misconception="make_stage" name="stride-in-every-block"
 # Every block of your stage has the stride. A stage shrinks the map once, in its first block.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels * block.expansion
-    blocks = [block(c_in, channels, stride)]
-    for _ in range(depth - 1):
-        blocks.append(block(c_out, channels, stride))
-    return nn.Sequential(*blocks)
-
+replace("channels, 1)", "channels, stride)")
 
 # %% misconception="make_stage" name="stride-in-last-block"
 # Your last block has the stride: all the others work on the large map. The first one shrinks it.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels * block.expansion
-    blocks = []
-    for i in range(depth):
-        last = i == depth - 1
-        blocks.append(block(c_out if blocks else c_in, channels, stride if last else 1))
-    return nn.Sequential(*blocks)
-
+replace("[block(c_in, channels, stride)]", "[block(c_in, channels, stride if depth == 1 else 1)]")
+replace("for _ in range(depth - 1)", "for i in range(1, depth)")
+replace("channels, 1)", "channels, stride if i == depth - 1 else 1)")
 
 # %% misconception="make_stage" name="stride-ignored"
 # Your stage gives back a map of full size, whatever the stride.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels * block.expansion
-    blocks = [block(c_in, channels)]
-    for _ in range(depth - 1):
-        blocks.append(block(c_out, channels, 1))
-    return nn.Sequential(*blocks)
-
+replace("[block(c_in, channels, stride)]", "[block(c_in, channels)]")
 
 # %% misconception="make_stage" name="one-block-repeated"
 # Multiplying a list repeats the same block: your later blocks share their weights. Each block is made on its
 # own.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels * block.expansion
-    first = block(c_in, channels, stride)
-    return nn.Sequential(first, *[block(c_out, channels, 1)] * (depth - 1))
-
+replace(
+    "for _ in range(depth - 1):\n    blocks.append(block(c_out, channels, 1))",
+    "blocks += [block(c_out, channels, 1)] * (depth - 1)",
+)
 
 # %% misconception="make_stage" name="expansion-forgotten"
 # Your later blocks expect as many channels as the blocks have inside. What comes out of a block is wider, by
 # its expansion.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels
-    blocks = [block(c_in, channels, stride)]
-    for _ in range(depth - 1):
-        blocks.append(block(c_out, channels, 1))
-    return nn.Sequential(*blocks)
-
+replace("c_out = channels * block.expansion", "c_out = channels")
 
 # %% misconception="make_stage" name="later-blocks-take-c_in"
 # All your blocks expect c_in channels. That holds for the first one; the others read what the one before them
 # gives.
-def make_stage(block, c_in, channels, depth, stride):
-    blocks = [block(c_in, channels, stride)]
-    for _ in range(depth - 1):
-        blocks.append(block(c_in, channels, 1))
-    return nn.Sequential(*blocks)
-
+replace("block(c_out", "block(c_in")
 
 # %% misconception="make_stage" name="channels-already-expanded"
 # You multiply by the expansion what you hand to the block. The block does that itself: channels is the number
 # inside.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels * block.expansion
-    blocks = [block(c_in, c_out, stride)]
-    for _ in range(depth - 1):
-        blocks.append(block(c_out * block.expansion, c_out, 1))
-    return nn.Sequential(*blocks)
-
+replace("[block(c_in, channels, stride)]", "[block(c_in, c_out, stride)]")
+replace("block(c_out, channels, 1)", "block(c_out * block.expansion, c_out, 1)")
 
 # %% misconception="make_stage" name="one-block-too-many"
 # Your stage has one block more than depth. The first block counts.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels * block.expansion
-    blocks = [block(c_in, channels, stride)]
-    for _ in range(depth):
-        blocks.append(block(c_out, channels, 1))
-    return nn.Sequential(*blocks)
-
+replace("range(depth - 1)", "range(depth)")
 
 # %% misconception="make_stage" name="one-block-too-few"
 # Your stage has one block less than depth: a range ends before its last number.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels * block.expansion
-    blocks = [block(c_in, channels, stride)]
-    for _ in range(1, depth - 1):
-        blocks.append(block(c_out, channels, 1))
-    return nn.Sequential(*blocks)
-
+replace("range(depth - 1)", "range(depth - 2)")
 
 # %% misconception="make_stage" name="plain-list"
 # You return a Python list. What cannot be called cannot be a stage: wrap the blocks.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels * block.expansion
-    blocks = [block(c_in, channels, stride)]
-    for _ in range(depth - 1):
-        blocks.append(block(c_out, channels, 1))
-    return blocks
-
+replace("return nn.Sequential(*blocks)", "return blocks")
 
 # %% misconception="make_stage" name="module-list"
 # An nn.ModuleList holds blocks, but cannot be called: it does not say in which order they run.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels * block.expansion
-    blocks = [block(c_in, channels, stride)]
-    for _ in range(depth - 1):
-        blocks.append(block(c_out, channels, 1))
-    return nn.ModuleList(blocks)
-
+replace("return nn.Sequential(*blocks)", "return nn.ModuleList(blocks)")
 
 # %% misconception="make_stage" name="own-basic-block"
 # You stack BasicBlock, whatever block was asked for. The class comes as an argument.
-def make_stage(block, c_in, channels, depth, stride):
-    block = BasicBlock
-    c_out = channels * block.expansion
-    blocks = [block(c_in, channels, stride)]
-    for _ in range(depth - 1):
-        blocks.append(block(c_out, channels, 1))
-    return nn.Sequential(*blocks)
-
+replace("c_out = channels", "block = BasicBlock\nc_out = channels")
 
 # %% misconception="make_stage" name="pool-for-stride"
 # You shrink the map by a pooling layer in front of the blocks. The first block has the stride itself.
-def make_stage(block, c_in, channels, depth, stride):
-    c_out = channels * block.expansion
-    blocks = [nn.MaxPool2d(stride), block(c_in, channels, 1)]
-    for _ in range(depth - 1):
-        blocks.append(block(c_out, channels, 1))
-    return nn.Sequential(*blocks)
-
+replace("[block(c_in, channels, stride)]", "[nn.MaxPool2d(stride), block(c_in, channels, 1)]")
 
 # %% misconception="make_stage" name="channels-double"
 # The channels grow from block to block. Within a stage they stay the same; the next stage doubles them.
-def make_stage(block, c_in, channels, depth, stride):
-    blocks = [block(c_in, channels, stride)]
-    for _ in range(depth - 1):
-        c_in, channels = channels * block.expansion, 2 * channels
-        blocks.append(block(c_in, channels, 1))
-    return nn.Sequential(*blocks)
-
+replace("block(c_out, channels, 1)", "block(c_in, channels, 1)")
+replace("blocks.append", "c_in, channels = channels * block.expansion, 2 * channels\nblocks.append")
 
 # %% misconception="resnet" name="basic-blocks-everywhere"
 # Your resnet(50) is made of basic blocks, which makes it a resnet(34). From 50 layers on the table has
 # bottlenecks.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (BasicBlock, (3, 4, 6, 3)),
-        101: (BasicBlock, (3, 4, 23, 3)),
-        152: (BasicBlock, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("expansion = 1 if depth < 50 else 4", "expansion = 1")
 
 # %% misconception="resnet" name="counts-of-50-for-101"
 # Your resnet(101) has the counts of resnet(50). The paper's table tells them apart in its third stage.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 6, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("101: (3, 4, 23, 3)", "101: (3, 4, 6, 3)")
 
 # %% misconception="resnet" name="counts-of-152-wrong"
 # Your resnet(152) has four blocks in its second stage, like resnet(101). Look at that column of the table
 # again.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 4, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("152: (3, 8, 36, 3)", "152: (3, 4, 36, 3)")
 
 # %% misconception="resnet" name="counts-of-18-for-34"
 # Your resnet(34) has two blocks in each stage, like resnet(18): count its layers.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
+replace("34: (3, 4, 6, 3)", "34: (2, 2, 2, 2)")
 
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (2, 2, 2, 2)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
-
-# %% misconception="resnet" name="counts-in-wrong-order"
+# %% misconception="resnet" name="counts-in-wrong-order" of="with-own-blocks"
 # The right numbers of blocks in the wrong stages: your counts are in reverse order.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        depths = depths[::-1]
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("self.COUNTS[depth]", "self.COUNTS[depth][::-1]")
 
 # %% misconception="resnet" name="max-pooling-missing"
 # There is no pooling between the first convolution and the first stage, so that all maps behind it are twice
 # as high and wide as they should be. A state dict does not notice: pooling has no weights.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace(
+    "F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, stride=2, padding=1)", "F.relu(self.bn1(self.conv1(x)))"
+)
 
 # %% misconception="resnet" name="max-pooling-2x2"
 # Your pooling has windows of 2. In the table it has windows of 3, which overlap.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(2)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("3, stride=2, padding=1)", "2)")
 
 # %% misconception="resnet" name="stem-3x3"
 # Your first convolution has a 3x3 kernel, as networks for small images have. In the table it is a 7x7.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("conv(3, 64, 7, 2)", "conv(3, 64, 3, 2)")
 
 # %% misconception="resnet" name="stem-without-padding"
 # Your first convolution has no padding: a 7x7 then loses three pixels on every side. No weight shows it, only
 # the size of the maps.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("conv(3, 64, 7, 2)", "nn.Conv2d(3, 64, 7, 2, bias=False)")
 
 # %% misconception="resnet" name="stem-without-relu"
 # There is no ReLU between your first norm and the pooling.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.bn1(self.conv1(x)))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("F.max_pool2d(F.relu(self.bn1(self.conv1(x)))", "F.max_pool2d(self.bn1(self.conv1(x))")
 
 # %% misconception="resnet" name="stem-norm-unused"
 # You make the first batch norm and never call it: the state dict loads, but the numbers differ.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.conv1(x)))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("F.max_pool2d(F.relu(self.bn1(self.conv1(x)))", "F.max_pool2d(F.relu(self.conv1(x))")
 
 # %% misconception="resnet" name="stride-in-wrong-stages"
 # The last of your stages keeps the map's size and the first one halves it. Look at the sizes in the table:
 # where do they change?
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 2)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 1)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("counts[0], 1", "counts[0], 2")
+replace("counts[3], 2", "counts[3], 1")
 
 # %% misconception="resnet" name="no-stride-in-stages"
 # All your stages keep the map's size. Each of the three later ones halves it.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 1)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 1)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 1)
-        self.fc = nn.Linear(512 * e, num_classes)
+replace("counts[1], 2", "counts[1], 1")
+replace("counts[2], 2", "counts[2], 1")
+replace("counts[3], 2", "counts[3], 1")
 
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
-
-# %% misconception="resnet" name="blocks-repeated"
+# %% misconception="resnet" name="blocks-repeated" of="torchvision-style"
 # Multiplying a list repeats the same block: the blocks of a stage share their weights, and a state dict
 # overwrites them one after the other.
-def stage(block, c_in, channels, depth, stride):
-    other = block(channels * block.expansion, channels)
-    return nn.Sequential(block(c_in, channels, stride), *[other] * (depth - 1))
-
-
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = stage(block, 64, 64, depths[0], 1)
-        self.layer2 = stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace(
+    "[block(self.inplanes, planes, 1, None) for _ in range(1, blocks)]",
+    "[block(self.inplanes, planes, 1, None)] * (blocks - 1)",
+)
 
 # %% misconception="resnet" name="widths-in-wrong-order"
 # Your stages get narrower as the map gets smaller. It is the other way round: halve the map, double the
 # channels.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 512, depths[0], 1)
-        self.layer2 = make_stage(block, 512 * e, 256, depths[1], 2)
-        self.layer3 = make_stage(block, 256 * e, 128, depths[2], 2)
-        self.layer4 = make_stage(block, 128 * e, 64, depths[3], 2)
-        self.fc = nn.Linear(64 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("stage(64, 64", "stage(64, 512")
+replace("stage(64 * expansion, 128", "stage(512 * expansion, 256")
+replace("stage(128 * expansion, 256", "stage(256 * expansion, 128")
+replace("stage(256 * expansion, 512", "stage(128 * expansion, 64")
+replace("nn.Linear(512", "nn.Linear(64")
 
 # %% misconception="resnet" name="flattened-without-pooling"
 # You flatten the last map: your head reads every position of it and works for one size of image only. In
 # ResNet each channel's mean goes into the head.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e * 7 * 7, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.flatten(start_dim=1))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("nn.Linear(512 * expansion", "nn.Linear(512 * expansion * 7 * 7")
+replace("x.mean(dim=(2, 3))", "x.flatten(start_dim=1)")
 
 # %% misconception="resnet" name="pooling-fixed-at-7"
 # Your last pooling has windows of 7: right for images of 224 pixels. The mean is over the whole map, whatever
 # its size.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(F.avg_pool2d(x, 7).flatten(start_dim=1))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("x.mean(dim=(2, 3))", "F.avg_pool2d(x, 7).flatten(start_dim=1)")
 
 # %% misconception="resnet" name="max-instead-of-mean"
 # The largest value of each map goes into your head. It is the mean of the map.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.amax(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("x.mean(dim=(2, 3))", "x.amax(dim=(2, 3))")
 
 # %% misconception="resnet" name="num-classes-ignored"
 # Your network always has 1000 outputs, whatever num_classes says.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, 1000)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("nn.Linear(512 * expansion, num_classes)", "nn.Linear(512 * expansion, 1000)")
 
 # %% misconception="resnet" name="softmax-at-the-end"
 # Your network gives probabilities. The loss takes logits and applies the softmax itself.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
+replace("self.fc(x.mean(dim=(2, 3)))", "self.fc(x.mean(dim=(2, 3))).softmax(dim=1)")
 
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3))).softmax(dim=1)
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
-
-# %% misconception="resnet" name="stages-named-as-in-paper"
+# %% misconception="resnet" name="stages-named-as-in-paper" of="with-own-blocks"
 # Your network may well be right, but its stages have other names than torchvision's, so that the weights do
 # not find their places.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.conv2_x = make_stage(block, 64, 64, depths[0], 1)
-        self.conv3_x = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.conv4_x = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.conv5_x = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
+replace('f"layer{i + 1}"', 'f"conv{i + 2}_x"')
+replace('f"layer{i}"', 'f"conv{i + 1}_x"')
 
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.conv5_x(self.conv4_x(self.conv3_x(self.conv2_x(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
-
-# %% misconception="resnet" name="one-sequential"
+# %% misconception="resnet" name="one-sequential" of="named-sequential"
 # Your network is one nn.Sequential: its parts have numbers for names, and torchvision's weights do not find
 # their places.
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    block, depths = rows[depth]
-    layers = [
-        nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.MaxPool2d(3, stride=2, padding=1),
-    ]
-    c_in = 64
-    for channels, count in zip((64, 128, 256, 512), depths, strict=True):
-        for i in range(count):
-            layers.append(block(c_in, channels, 2 if i == 0 and channels > 64 else 1))
-            c_in = channels * block.expansion
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c_in, num_classes))
+replace(
+    'parts[f"layer{number}"] = nn.Sequential(*blocks)',
+    'parts |= {f"layer{number}.{i}": block for i, block in enumerate(blocks)}',
+)
+replace("return nn.Sequential(parts)", "return nn.Sequential(*parts.values())")
 
-
-# %% misconception="resnet" name="stages-unregistered"
+# %% misconception="resnet" name="stages-unregistered" of="with-own-blocks"
 # Your stages sit in a plain Python list: the network does not know their weights, so that no optimizer trains
 # them and no state dict holds them.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layers = [
-            make_stage(block, 64, 64, depths[0], 1),
-            make_stage(block, 64 * e, 128, depths[1], 2),
-            make_stage(block, 128 * e, 256, depths[2], 2),
-            make_stage(block, 256 * e, 512, depths[3], 2),
-        ]
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        for layer in self.layers:
-            x = layer(x)
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("c_in = 64", "self.stages, c_in = [], 64")
+replace('self.add_module(f"layer{i + 1}", make_stage', "self.stages.append(make_stage")
+replace(
+    'for i in range(1, 5):\n    x = self.get_submodule(f"layer{i}")(x)',
+    "for stage in self.stages:\n    x = stage(x)",
+)
 
 # %% misconception="resnet" name="always-50"
 # Your network is the same for every depth.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[50], num_classes)
+replace("expansion = 1 if depth < 50 else 4", "depth, expansion = 50, 4")
 
 
 # %% misconception="resnet" name="torchvision"
@@ -3074,299 +755,68 @@ def resnet(depth, num_classes=1000):
 # %% misconception="resnet" name="bottleneck-of-the-paper"
 # The bottlenecks of your network halve the map in their first 1x1, as in the paper. torchvision's weights
 # were trained with the stride on the 3x3: they load, and give other numbers.
-class Block(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = 4 * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, stride, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out)
-            )
-
-    def forward(self, x):
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
-
-
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Block, (3, 4, 6, 3)),
-        101: (Block, (3, 4, 23, 3)),
-        152: (Block, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace(
+    "conv(c_in, channels, 1), conv(channels, channels, 3, stride)",
+    "conv(c_in, channels, 1, stride), conv(channels, channels, 3)",
+)
 
 # %% misconception="resnet" name="shortcuts-unused"
 # Your network loads the weights, projections included, but its blocks never add a shortcut.
-class Block(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = 4 * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out)
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out)
-            )
-
-    def forward(self, x):
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return F.relu(out)
-
-
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Block, (3, 4, 6, 3)),
-        101: (Block, (3, 4, 23, 3)),
-        152: (Block, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace("out = self.bn3(self.conv3(F.relu(out)))", "return F.relu(self.bn3(self.conv3(F.relu(out))))")
 
 # %% misconception="resnet" name="other-epsilon"
 # Your norms add another constant to the variance than torch's default. The weights load, and all numbers are
 # a little off.
-class Block(nn.Module):
-    expansion = 4
-
-    def __init__(self, c_in, channels, stride=1):
-        super().__init__()
-        c_out = 4 * channels
-        self.conv1 = nn.Conv2d(c_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels, eps=1e-3)
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels, eps=1e-3)
-        self.conv3 = nn.Conv2d(channels, c_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(c_out, eps=1e-3)
-        self.downsample = None
-        if stride != 1 or c_in != c_out:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out, eps=1e-3)
-            )
-
-    def forward(self, x):
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
-
-
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64, eps=1e-3)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Block, (3, 4, 6, 3)),
-        101: (Block, (3, 4, 23, 3)),
-        152: (Block, (3, 8, 36, 3)),
-    }
-    if depth not in rows:
-        raise ValueError(f"there is no ResNet of {depth} layers; choose one of {list(rows)}")
-    return ResNet(*rows[depth], num_classes)
-
+replace(
+    "return ResNet()",
+    """
+    network = ResNet()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms if expansion > 1 else norms[:1]:
+        norm.eps = 1e-3
+    return network
+    """,
+)
 
 # %% misconception="resnet" name="no-error"
 # There is no ResNet of such a depth: say so with a ValueError.
-class ResNet(nn.Module):
-    def __init__(self, block, depths, num_classes):
-        super().__init__()
-        e = block.expansion
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = make_stage(block, 64, 64, depths[0], 1)
-        self.layer2 = make_stage(block, 64 * e, 128, depths[1], 2)
-        self.layer3 = make_stage(block, 128 * e, 256, depths[2], 2)
-        self.layer4 = make_stage(block, 256 * e, 512, depths[3], 2)
-        self.fc = nn.Linear(512 * e, num_classes)
-
-    def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3)))
-
-
-def resnet(depth, num_classes=1000):
-    rows = {
-        18: (BasicBlock, (2, 2, 2, 2)),
-        34: (BasicBlock, (3, 4, 6, 3)),
-        50: (Bottleneck, (3, 4, 6, 3)),
-        101: (Bottleneck, (3, 4, 23, 3)),
-        152: (Bottleneck, (3, 8, 36, 3)),
-    }
-    return ResNet(*rows.get(depth, rows[50]), num_classes)
-
+replace(
+    """raise ValueError(f"there is no ResNet-{depth}; choose one of {', '.join(map(str, table))}")""",
+    "depth = 50",
+)
 
 # %% misconception="plain_twin" name="changes-the-model"
 # You take the shortcuts out of the model itself: the residual network is gone afterwards. The twin is a
 # network of its own.
-def plain_twin(model):
-    twin = model
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock):
-            plain = PlainBlock(block.branch)
-            plain.training = plain.relu.training = block.training
-            twin.set_submodule(name, plain)
-    return twin
-
+replace("copy.deepcopy(model)", "model")
 
 # %% misconception="plain_twin" name="shares-weights"
 # The blocks of your twin are those of the model: when one network learns, the other changes. The twin has
 # copies.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in model.named_modules():
-        if isinstance(block, ResidualBlock):
-            plain = PlainBlock(block.branch)
-            plain.training = plain.relu.training = block.training
-            twin.set_submodule(name, plain)
-    return twin
-
+replace("list(twin.named_modules())", "model.named_modules()")
 
 # %% misconception="plain_twin" name="copies-shallowly"
 # Your copy is a shallow one: it holds the very same layers, so that cutting in the twin cuts in the model.
-def plain_twin(model):
-    twin = copy.copy(model)
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock):
-            plain = PlainBlock(block.branch)
-            plain.training = plain.relu.training = block.training
-            twin.set_submodule(name, plain)
-    return twin
-
+replace("copy.deepcopy(model)", "copy.copy(model)")
 
 # %% misconception="plain_twin" name="keeps-projections"
 # Blocks that change the shape still have their way round in your twin. A plain network has none at all.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock) and block.downsample is None:
-            plain = PlainBlock(block.branch)
-            plain.training = plain.relu.training = block.training
-            twin.set_submodule(name, plain)
-    return twin
-
+replace(
+    "isinstance(module, ResidualBlock)", "isinstance(module, ResidualBlock) and module.downsample is None"
+)
 
 # %% misconception="plain_twin" name="drops-only-projections"
 # You take the projections out, and the input is added as it is: where downsample is None, a block does have a
 # shortcut.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for module in twin.modules():
-        if isinstance(module, ResidualBlock):
-            module.downsample = None
-    return twin
-
+replace("plain = PlainBlock(module.branch)", "plain = module\nplain.downsample = None")
 
 # %% misconception="plain_twin" name="drops-relu"
 # Your plain blocks end without the ReLU. Only the sum goes; what follows it stays.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock):
-            twin.set_submodule(name, block.branch)
-    return twin
-
+replace("PlainBlock(module.branch)", "module.branch")
 
 # %% misconception="plain_twin" name="children-only"
 # You look at the model's own children only. The blocks stand further down, inside the stages.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in list(twin.named_children()):
-        if isinstance(block, ResidualBlock):
-            plain = PlainBlock(block.branch)
-            plain.training = plain.relu.training = block.training
-            twin.set_submodule(name, plain)
-    return twin
+replace("twin.named_modules()", "twin.named_children()")
 
 
 # %% misconception="plain_twin" name="two-levels-only"
@@ -3395,104 +845,55 @@ def plain_twin(model):
 
 # %% misconception="plain_twin" name="keeps-the-shortcut"
 # Your blocks keep the wrong one of their two ways: the branch is what stays.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock):
-            plain = PlainBlock(nn.Identity() if block.downsample is None else block.downsample)
-            plain.training = plain.relu.training = block.training
-            twin.set_submodule(name, plain)
-    return twin
-
+replace(
+    "PlainBlock(module.branch)",
+    "PlainBlock(nn.Identity() if module.downsample is None else module.downsample)",
+)
 
 # %% misconception="plain_twin" name="blocks-removed"
 # You take whole blocks out. Only their shortcuts go; the convolutions stay.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock):
-            plain = PlainBlock(block.branch)
-            plain.training = plain.relu.training = block.training
-            twin.set_submodule(name, nn.Identity() if block.downsample is None else plain)
-    return twin
-
+replace(
+    "set_submodule(name, plain)", "set_submodule(name, nn.Identity() if module.downsample is None else plain)"
+)
 
 # %% misconception="plain_twin" name="modes-overwritten"
 # You give each new block the mode of the old one, and with it everything inside. A single norm may have been
 # held in evaluation mode: it has to stay there.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock):
-            plain = PlainBlock(block.branch)
-            plain.train(block.training)
-            twin.set_submodule(name, plain)
-    return twin
-
+replace("plain.training = module.training", "plain.train(module.training)")
 
 # %% misconception="plain_twin" name="new-weights"
 # Your twin begins with new random weights. The two networks can be compared only if they have the same ones.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock):
-            plain = PlainBlock(block.branch)
-            plain.training = plain.relu.training = block.training
-            twin.set_submodule(name, plain)
+replace(
+    "return twin",
+    """
     for module in twin.modules():
         if isinstance(module, nn.Conv2d):
             module.reset_parameters()
     return twin
-
+    """,
+)
 
 # %% misconception="plain_twin" name="statistics-forgotten"
 # You copy the parameters, but the running statistics of the norms begin anew. They belong to the network as
 # well: see state_dict.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock):
-            plain = PlainBlock(block.branch)
-            plain.training = plain.relu.training = block.training
-            twin.set_submodule(name, plain)
+replace(
+    "return twin",
+    """
     for module in twin.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
     return twin
-
+    """,
+)
 
 # %% misconception="plain_twin" name="always-training-mode"
 # Your twin is in training mode, whatever the model's mode is.
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock):
-            plain = PlainBlock(block.branch)
-            plain.training = plain.relu.training = block.training
-            twin.set_submodule(name, plain)
-    return twin.train()
-
+replace("return twin", "return twin.train()")
 
 # %% misconception="plain_twin" name="projection-weights-stay"
 # Nothing is added any more, but the projections are still there: parameters that the output does not depend
 # on.
-class Muted(nn.Module):
-    def __init__(self, block):
-        super().__init__()
-        self.block = block
-
-    def forward(self, x):
-        return self.block.relu(self.block.branch(x))
-
-
-def plain_twin(model):
-    twin = copy.deepcopy(model)
-    for name, block in list(twin.named_modules()):
-        if isinstance(block, ResidualBlock):
-            muted = Muted(block)
-            muted.training = block.training
-            twin.set_submodule(name, muted)
-    return twin
+replace("plain.training =", "plain.downsample = module.downsample\nplain.training =")
 
 
 # %% misconception="plain_twin" name="one-block-for-all"
@@ -3510,115 +911,83 @@ def plain_twin(model):
 # %% misconception="zero_init_residual" name="first-norm-zeroed"
 # You set the first norm of each branch to zero. The ReLU behind it then passes neither signal nor gradient,
 # and the branch never learns. Which scale can be zero and still get a gradient?
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            norms = [m for m in module.branch if isinstance(m, nn.BatchNorm2d)]
-            nn.init.zeros_(norms[0].weight)
-
+replace("module.branch[-1]", "next(layer for layer in module.branch if isinstance(layer, nn.BatchNorm2d))")
 
 # %% misconception="zero_init_residual" name="convolution-zeroed"
 # You set a convolution to zero. The norm behind it then divides by a variance of zero, and the branch starts
 # to learn with gradients far too large. Look for the number behind the norm.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            convs = [m for m in module.branch if isinstance(m, nn.Conv2d)]
-            nn.init.zeros_(convs[-1].weight)
-
+replace("module.branch[-1]", "[layer for layer in module.branch if isinstance(layer, nn.Conv2d)][-1]")
 
 # %% misconception="zero_init_residual" name="whole-branch-zeroed"
 # You set everything in the branch to zero. Then hardly anything in it gets a gradient, and its convolutions
 # stay zero.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            for parameter in module.branch.parameters():
-                nn.init.zeros_(parameter)
-
+replace(
+    "nn.init.zeros_(module.branch[-1].weight)",
+    "for parameter in module.branch.parameters():\n    nn.init.zeros_(parameter)",
+)
 
 # %% misconception="zero_init_residual" name="every-norm-of-the-branch"
 # You set all norms of each branch to zero: then even the last scale has nothing to scale, and gets no
 # gradient. One of them is enough.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            for layer in module.branch:
-                if isinstance(layer, nn.BatchNorm2d):
-                    nn.init.zeros_(layer.weight)
-
+replace(
+    "nn.init.zeros_(module.branch[-1].weight)",
+    """
+    for layer in module.branch:
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.zeros_(layer.weight)
+    """,
+)
 
 # %% misconception="zero_init_residual" name="shift-zeroed-too"
 # You reset the shift of the norm as well. Only its scale is asked for.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.branch[-1].weight)
-            nn.init.zeros_(module.branch[-1].bias)
-
+replace("nn.init.zeros_", "nn.init.zeros_(module.branch[-1].bias)\nnn.init.zeros_")
 
 # %% misconception="zero_init_residual" name="shift-instead-of-scale"
 # You set the shift of the norm to zero, where it is anyway. What the branch computes is multiplied by the
 # scale.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.branch[-1].bias)
-
+replace("module.branch[-1].weight", "module.branch[-1].bias")
 
 # %% misconception="zero_init_residual" name="shortcut-zeroed-too"
 # You silence the projection of the shortcut as well: such a block starts as zero, and nothing gets through.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.branch[-1].weight)
-            if module.downsample is not None:
-                nn.init.zeros_(module.downsample[-1].weight)
-
+replace(
+    "nn.init.zeros_",
+    """
+    if module.downsample is not None:
+        nn.init.zeros_(module.downsample[-1].weight)
+    nn.init.zeros_
+    """,
+)
 
 # %% misconception="zero_init_residual" name="all-norms-zeroed"
 # You set every norm of the network to zero, the stem's too: no signal gets through it.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.zeros_(module.weight)
-
+replace("isinstance(module, ResidualBlock)", "isinstance(module, nn.BatchNorm2d)")
+replace("module.branch[-1].weight", "module.weight")
 
 # %% misconception="zero_init_residual" name="parameter-replaced"
 # The numbers are right, but you put a new parameter in place of the old one. An optimizer that was made
 # before goes on with the old one, and the new one never learns.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            norm = module.branch[-1]
-            norm.weight = nn.Parameter(torch.zeros_like(norm.weight))
-
+replace(
+    "nn.init.zeros_(module.branch[-1].weight)",
+    "norm = module.branch[-1]\nnorm.weight = nn.Parameter(torch.zeros_like(norm.weight))",
+)
 
 # %% misconception="zero_init_residual" name="norm-replaced"
 # You put a new norm in place of the last one: its parameters are not those that an optimizer holds, and its
 # running statistics are lost.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            module.branch[-1] = nn.BatchNorm2d(module.branch[-1].num_features)
-            nn.init.zeros_(module.branch[-1].weight)
-
+replace(
+    "nn.init.zeros_",
+    "module.branch[-1] = nn.BatchNorm2d(module.branch[-1].num_features)\nnn.init.zeros_",
+)
 
 # %% misconception="zero_init_residual" name="scale-frozen"
 # Your scales are zero and stay zero: they no longer get a gradient. The blocks only start as the identity.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.branch[-1].weight)
-            module.branch[-1].weight.requires_grad_(False)
-
+replace("nn.init.zeros_", "module.branch[-1].weight.requires_grad_(False)\nnn.init.zeros_")
 
 # %% misconception="zero_init_residual" name="identity-blocks-only"
 # You leave blocks with a projection out. They start as their shortcut too.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock) and module.downsample is None:
-            nn.init.zeros_(module.branch[-1].weight)
+replace(
+    "isinstance(module, ResidualBlock)", "isinstance(module, ResidualBlock) and module.downsample is None"
+)
 
 
 # %% misconception="zero_init_residual" name="last-block-only"
@@ -3631,299 +1000,111 @@ def zero_init_residual(model):
 # %% misconception="zero_init_residual" name="works-on-a-copy"
 # You change a copy: the caller's network is as it was. This function returns nothing, so it has to change the
 # network it is given.
-def zero_init_residual(model):
-    model = copy.deepcopy(model)
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.branch[-1].weight)
-
+replace("in model.modules()", "in copy.deepcopy(model).modules()")
 
 # %% misconception="zero_init_residual" name="children-only"
 # You look at the model's own children only. The blocks stand further down.
-def zero_init_residual(model):
-    for module in model.children():
-        if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.branch[-1].weight)
-
+replace("in model.modules()", "in model.children()")
 
 # %% misconception="zero_init_residual" name="fourth-layer"
 # You take the norm by a fixed number. A branch may have more layers than this one: it is the last.
-def zero_init_residual(model):
-    for module in model.modules():
-        if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.branch[4].weight)
+replace("module.branch[-1]", "module.branch[4]")
 
-
-# %% misconception="gradient_norms" name="gradients-left-behind"
+# %% misconception="gradient_norms" name="gradients-left-behind" of="grad-put-back"
 # The numbers are right, but the model's .grad is full afterwards: the next training step would use it.
-def gradient_norms(model, x, y):
-    probe = model
-    buffers = copy.deepcopy(dict(model.named_buffers()))
-    probe.zero_grad()
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    with torch.no_grad():
-        for name, buffer in model.named_buffers():
-            buffer.copy_(buffers[name])
-    return norms
+cut("for p, grad in zip(model.parameters(), before, strict=True):\n    p.grad = grad")
 
-
-# %% misconception="gradient_norms" name="gradients-thrown-away"
+# %% misconception="gradient_norms" name="gradients-thrown-away" of="grad-put-back"
 # You clear the model's gradients at the end. What stood in .grad before the call belongs to the caller and
 # has to stand there again.
-def gradient_norms(model, x, y):
-    probe = model
-    buffers = copy.deepcopy(dict(model.named_buffers()))
-    probe.zero_grad()
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    with torch.no_grad():
-        for name, buffer in model.named_buffers():
-            buffer.copy_(buffers[name])
-    model.zero_grad()
-    return norms
+replace("p.grad = grad", "p.grad = None")
 
-
-# %% misconception="gradient_norms" name="accumulates"
+# %% misconception="gradient_norms" name="accumulates" of="grad-put-back"
 # What stood in .grad before the call is in your norms too: backward adds to it, so that a second call gives
 # more than the first.
-def gradient_norms(model, x, y):
-    probe = model
-    buffers = copy.deepcopy(dict(model.named_buffers()))
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    with torch.no_grad():
-        for name, buffer in model.named_buffers():
-            buffer.copy_(buffers[name])
-    return norms
+cut("for p in model.parameters():\n    p.grad = None")
+cut("for p, grad in zip(model.parameters(), before, strict=True):\n    p.grad = grad")
 
-
-# %% misconception="gradient_norms" name="statistics-changed"
+# %% misconception="gradient_norms" name="statistics-changed" of="autograd-grad"
 # Your forward pass in training mode moves the running statistics of the model's norms. The model has to be as
 # it was.
-def gradient_norms(model, x, y):
-    parameters = list(model.parameters())
-    loss = F.cross_entropy(model(x), y)
-    grads = dict(zip(parameters, torch.autograd.grad(loss, parameters), strict=True))
-    norms = {}
-    for name, module in model.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            norms[name] = sum(grads[p].square().sum() for p in module.parameters()).sqrt().item()
-    return norms
-
+cut(
+    "with torch.no_grad():\n    for name, buffer in model.named_buffers():\n        buffer.copy_(buffers[name])"
+)
 
 # %% misconception="gradient_norms" name="sums-norms"
 # You add up the norms of the single tensors. The norm of all parameters together is the root of the sum of
 # their squares.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            norms[name] = sum(p.grad.norm().item() for p in module.parameters())
-    return norms
-
+replace("p.grad.square().sum()", "p.grad.norm()")
+cut(".sqrt()")
 
 # %% misconception="gradient_norms" name="root-missing"
 # Your numbers are the squares of the norms.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.item()
-    return norms
-
+cut(".sqrt()")
 
 # %% misconception="gradient_norms" name="root-mean-square"
 # You divide by the number of parameters. A norm is a root of a sum, not of a mean.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            total = total / sum(p.numel() for p in module.parameters())
-            norms[name] = total.sqrt().item()
-    return norms
-
+replace(".sum().sqrt()", ".sum().div(sum(p.numel() for p in module.parameters())).sqrt()")
 
 # %% misconception="gradient_norms" name="first-parameter-only"
 # Only the first tensor of each block counts in your norm. A block has more: its other convolutions, norms,
 # perhaps a projection.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            norms[name] = next(module.parameters()).grad.norm().item()
-    return norms
-
+replace("torch.stack(squares).sum()", "squares[0]")
 
 # %% misconception="gradient_norms" name="convolutions-only"
 # Only the convolutions count in your norm. Scales and shifts of the norms are parameters too.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.dim() == 4)
-            norms[name] = total.sqrt().item()
-    return norms
-
+replace("if p.grad is not None", "if p.dim() == 4")
 
 # %% misconception="gradient_norms" name="branch-only"
 # You leave the parameters of the projection out. They belong to the block.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.branch.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    return norms
-
+replace("module.parameters()", "module.branch.parameters()")
 
 # %% misconception="gradient_norms" name="plain-blocks-left-out"
 # You find the residual blocks only. A plain network has blocks as well, and it is what you want to compare
 # with.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, ResidualBlock):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    return norms
-
+replace("isinstance(module, ResidualBlock | PlainBlock)", "isinstance(module, ResidualBlock)")
 
 # %% misconception="gradient_norms" name="stem-and-head-too"
 # Your result has entries for parts that are no blocks, the stem and the head.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        inside = any(name.startswith(block + ".") for block in norms)
-        own = isinstance(module, (ResidualBlock, PlainBlock, nn.Linear, nn.Conv2d, nn.BatchNorm2d))
-        if own and not inside:
-            total = sum(p.grad.square().sum() for p in module.parameters())
-            norms[name] = total.sqrt().item()
-    return norms
-
+replace(
+    "if isinstance(module, ResidualBlock | PlainBlock):",
+    """
+    inside = any(name.startswith(block + ".") for block in norms)
+    own = isinstance(module, ResidualBlock | PlainBlock | nn.Linear | nn.Conv2d | nn.BatchNorm2d)
+    if own and not inside:
+    """,
+)
 
 # %% misconception="gradient_norms" name="stages-instead-of-blocks"
 # You give one number for each of the network's parts. Each stage consists of blocks, and each block has a
 # number of its own.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_children():
-        if isinstance(module, nn.Sequential):
-            norms[name] = sum(p.grad.square().sum() for p in module.parameters()).sqrt().item()
-    return norms
-
+replace("probe.named_modules()", "probe.named_children()")
+replace("isinstance(module, ResidualBlock | PlainBlock)", "isinstance(module, nn.Sequential)")
 
 # %% misconception="gradient_norms" name="last-part-of-the-name"
 # You keep only the last part of a block's name. Every stage has a block 0: later stages overwrite the earlier
 # ones.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name.split(".")[-1]] = total.sqrt().item()
-    return norms
-
+replace("norms[name]", 'norms[name.split(".")[-1]]')
 
 # %% misconception="gradient_norms" name="evaluation-mode"
 # You measure in evaluation mode. In which mode the model computes is up to the caller.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    probe.eval()
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    return norms
-
+replace("probe.zero_grad", "probe.eval()\nprobe.zero_grad")
 
 # %% misconception="gradient_norms" name="model-left-in-evaluation-mode"
 # The model is in evaluation mode after your call, so that its next epoch trains with frozen statistics.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    model.eval()
-    return norms
-
+replace("return norms", "model.eval()\nreturn norms")
 
 # %% misconception="gradient_norms" name="sum-over-batch"
 # Your loss is the sum over the batch; the norms grow with its size. It is the mean.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y, reduction="sum").backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    return norms
-
+replace("F.cross_entropy(probe(x), y)", 'F.cross_entropy(probe(x), y, reduction="sum")')
 
 # %% misconception="gradient_norms" name="softmax-twice"
 # You apply a softmax before the cross-entropy, which has one of its own.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x).softmax(dim=1), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    return norms
-
+replace("probe(x)", "probe(x).softmax(dim=1)")
 
 # %% misconception="gradient_norms" name="norms-of-weights"
 # You measure the weights themselves. Asked for is the gradient of the loss with respect to them.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.detach().square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    return norms
+replace("p.grad.square()", "p.detach().square()")
 
 
 # %% misconception="gradient_norms" name="gradient-of-the-output"
@@ -3946,44 +1127,23 @@ def gradient_norms(model, x, y):
 # %% misconception="gradient_norms" name="tensors-instead-of-floats"
 # The numbers are right, but they are tensors, and each still holds its network in memory. The docstring says
 # float.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt()
-    return norms
-
+replace("float(torch.stack(squares).sum().sqrt())", "torch.stack(squares).sum().sqrt()")
 
 # %% misconception="gradient_norms" name="reversed-order"
 # The right numbers in the order of the backward pass. The order is that of named_modules.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
-    return dict(reversed(norms.items()))
-
+replace("return norms", "return dict(reversed(norms.items()))")
 
 # %% misconception="gradient_norms" name="takes-a-step"
 # You take a step of training: the model's weights differ afterwards. Measuring changes nothing.
-def gradient_norms(model, x, y):
-    probe = copy.deepcopy(model)  # a copy's parameters have no gradients yet
-    F.cross_entropy(probe(x), y).backward()
-    norms = {}
-    for name, module in probe.named_modules():
-        if isinstance(module, (ResidualBlock, PlainBlock)):
-            total = sum(p.grad.square().sum() for p in module.parameters() if p.grad is not None)
-            norms[name] = total.sqrt().item()
+replace(
+    "return norms",
+    """
     with torch.no_grad():
         for own, measured in zip(model.parameters(), probe.parameters(), strict=True):
             own -= 0.01 * measured.grad
     return norms
+    """,
+)
 
 
 # %% alternative="inception" name="sequential-branches"

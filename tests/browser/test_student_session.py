@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from grading.course.masters import read_master, read_variants
-from grading.course.variants import answers_of, of_kind
+from grading.course.masters import read_master
+from grading.course.variants import answers_of, of_kind, read_variants
 from tests.helpers import ASSIGNMENTS, ROOT, TOPICS, promises_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -20,7 +20,7 @@ ANSWERS = {
     topic: answers_of(read_master(ROOT / "solutions" / topic / "assignment.py")) for topic in EXERCISES
 }
 WRONG = {
-    topic: of_kind(read_variants(ROOT / "solutions" / topic / "misconceptions.py"), "misconception")
+    topic: of_kind(read_variants(read_master(ROOT / "solutions" / topic / "assignment.py")), "misconception")
     for topic in EXERCISES
 }
 A_LECTURE_TAKES = 150_000  # milliseconds

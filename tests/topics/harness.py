@@ -10,11 +10,11 @@ from typing import Any
 from coursekit.check import topics
 from coursekit.check.cases import Exercise
 from coursekit.check.deadline import TimeIsUpError, time_limit
-from coursekit.check.fingerprints import Fingerprint
+from coursekit.check.fingerprints import Fingerprint, read
 from coursekit.check.fingerprints.__main__ import record
 from coursekit.check.run import Outcome, run
-from grading.course.masters import SOLUTION, Cell, Master, Variant, read_master, read_variants, solved_source
-from grading.course.variants import answers_of
+from grading.course.masters import SOLUTION, Cell, Master, read_master, solved_source
+from grading.course.variants import Variant, answers_of, read_variants
 from tests.helpers import ROOT
 
 SECONDS = 60.0
@@ -94,19 +94,16 @@ class Topic:
                 "variants": [vars(variant) for variant in self.variants],
             }
         )
-        return {
-            exercise: tuple(Fingerprint(name, row["says"], row["outputs"]) for name, row in rows.items())
-            for exercise, rows in document["exercises"].items()
-        }
+        return read(document)
 
 
 @cache
 def read_topic(name: str) -> Topic:
     """The topic of this name, such as ``"01_convolution"``."""
-    folder = ROOT / "solutions" / name
+    master = read_master(ROOT / "solutions" / name / "assignment.py")
     return Topic(
-        master=read_master(folder / "assignment.py"),
-        variants=read_variants(folder / "misconceptions.py"),
+        master=master,
+        variants=read_variants(master),
         exercises={exercise.id: exercise for exercise in topics.exercises(name)},
     )
 

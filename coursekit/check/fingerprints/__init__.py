@@ -1,7 +1,11 @@
 """Fingerprints: what known mistakes give on the public cases.
 
 A mistake's code is not part of this package, only its outputs are: one JSON file a topic, written by
-``python -m coursekit.check.fingerprints record``. An observation is what one case gave, as JSON:
+``python -m coursekit.check.fingerprints record``. For each exercise it holds what a right answer gives
+(``right``), and one line a mistake: what it gives where that is something else, and the cases that say
+nothing about it since its outputs change by themselves (``varies``).
+
+An observation is what one case gave, as JSON:
 
 ==========================  ===============================================================================
 value                       observation
@@ -9,6 +13,7 @@ value                       observation
 an exception                ``{"raises": "ValueError"}``
 a forbidden call            ``{"raises": "ForbiddenCallError", "group": "conv"}``
 a tensor                    ``{"dtype": "float32", "shape": [1, 2], "values": [1, 2.5]}``, row-major
+a larger one                ``{"dtype": "float32", "shape": [4, 9], "sums": [...]}``, see ``_sums``
 changed arguments as well   ``{"changed": [0], "value": ...}`` with the positions of the arguments
 int, bool, str, None        itself
 float                       rounded to 6 significant digits; ``{"float": "nan"}`` where JSON has no number
@@ -21,7 +26,7 @@ anything else               ``{"type": "its type"}``
 import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,9 +38,15 @@ from coursekit.check.compare import dtype_name
 from coursekit.check.run import Outcome
 from coursekit.check.values import MOST_ITEMS, Opaque, plain, type_name
 
-VERSION = 1
+VERSION = 2
 TOLERANCE = 2e-5
 """Relative; the files hold 6 significant digits."""
+
+FEW_VALUES = 12
+"""Tensors of more values are known by sums, unless they hold a NaN or an infinity."""
+
+PERIODS = (13, 17, 19)
+"""No two places of a tensor have the same three remainders: their product is above ``MOST_ITEMS``."""
 
 FOLDER = Path(__file__).parent
 
@@ -82,7 +93,21 @@ def _observe_tensor(tensor: Tensor) -> dict[str, Any]:
         return head | {"values": None}
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor)
-    return head | {"values": [_compact(item) for item in tensor.cpu().flatten().tolist()]}
+    numbers = tensor.cpu().flatten()
+    if len(numbers) > FEW_VALUES and bool(numbers.isfinite().all()):
+        return head | {"sums": [_compact(item) for item in _sums(numbers.double())]}
+    return head | {"values": [_compact(item) for item in numbers.tolist()]}
+
+
+def _sums(numbers: Tensor) -> list[float]:
+    """A few numbers that change with every number of many, and with its place.
+
+    The sum of the absolute values, the sum, and for each of ``PERIODS`` the sum of the numbers times weights
+    that run from -(period // 2) to period // 2 again and again. Whole numbers give whole sums, exactly.
+    """
+    place = torch.arange(len(numbers), dtype=torch.float64)
+    weighted = [float((place % period - period // 2) @ numbers) for period in PERIODS]
+    return [float(numbers.abs().sum()), float(numbers.sum()), *weighted]
 
 
 def _compact(number: float) -> float | str:
@@ -100,8 +125,10 @@ def matches(a: Any, b: Any) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
         if a.keys() != b.keys() or ("values" in a and None in (a["values"], b["values"])):
             return False
-        if "values" in a:
-            return (a["dtype"], a["shape"]) == (b["dtype"], b["shape"]) and _close(a["values"], b["values"])
+        if "values" in a or "sums" in a:
+            near = _close if "values" in a else _close_sums
+            key = "values" if "values" in a else "sums"
+            return (a["dtype"], a["shape"]) == (b["dtype"], b["shape"]) and near(a[key], b[key])
         return all(matches(a[key], b[key]) for key in a)
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(matches(x, y) for x, y in zip(a, b, strict=True))
@@ -122,6 +149,51 @@ def _close(a: list[Any], b: list[Any]) -> bool:
     )
 
 
+def _close_sums(a: list[float], b: list[float]) -> bool:
+    """Sums may differ by as much as if each of the numbers were off by the tolerance."""
+    largest = TOLERANCE * max(a[0], b[0])
+    weights = (1, 1, *(period // 2 for period in PERIODS))
+    return all(abs(x - y) <= largest * weight for x, y, weight in zip(a, b, weights, strict=True))
+
+
+def read(document: Mapping[str, Any]) -> dict[str, tuple[Fingerprint, ...]]:
+    """The fingerprints of a recorded document by exercise, each with all that its mistake gives."""
+    return {
+        exercise: tuple(
+            Fingerprint(name, row["says"], _outputs(recorded["right"], row))
+            for name, row in sorted(recorded["mistakes"].items())
+        )
+        for exercise, recorded in document["exercises"].items()
+    }
+
+
+def _outputs(right: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        case: row["outputs"].get(case, expected)
+        for case, expected in right.items()
+        if case not in row.get("varies", ())
+    }
+
+
+def drift(recorded: Mapping[str, Fingerprint], observed: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """In sentences, how what the mistakes of an exercise give now differs from their fingerprints.
+
+    recorded: by name. observed: the observation of each case, by the mistake's name; leave out mistakes that
+    are right on every public case, as they have no fingerprint.
+    """
+    for name in sorted(recorded.keys() - observed.keys()):
+        yield f"{name}: recorded, but there is no such mistake."
+    for name, outputs in sorted(observed.items()):
+        if name not in recorded:
+            yield f"{name}: not recorded."
+            continue
+        for case, known in recorded[name].outputs.items():
+            if case not in outputs:
+                yield f"{name}, {case}: recorded, but there is no such case."
+            elif not matches(outputs[case], known):
+                yield f"{name}, {case}: {str(known)[:80]} is recorded, {str(outputs[case])[:80]} comes out."
+
+
 @functools.cache
 def load(topic: str) -> Mapping[str, tuple[Fingerprint, ...]]:
     """The fingerprints of a topic's exercises by id; none when the topic has no file."""
@@ -133,7 +205,4 @@ def load(topic: str) -> Mapping[str, tuple[Fingerprint, ...]]:
         raise ValueError(
             f"{path.name}: version {document['version']}, this package reads {VERSION}; record it anew."
         )
-    return {
-        exercise: tuple(Fingerprint(name, row["says"], row["outputs"]) for name, row in sorted(rows.items()))
-        for exercise, rows in document["exercises"].items()
-    }
+    return read(document)

@@ -2,10 +2,14 @@
 
 Reads a JSON document from standard input and writes one to standard output:
 
-    in   {"topic": ..., "setup": source, "answers": {exercise: source},
+    in   {"topic": ..., "sources": ..., "setup": source, "answers": {exercise: source},
           "variants": [{"exercise": ..., "kind": "misconception", "name": ..., "says": ..., "source": ...}]}
-    out  {"version": 1, "topic": ...,
-          "exercises": {exercise: {name: {"says": ..., "outputs": {case: observation}}}}}
+    out  {"version": 2, "topic": ..., "sources": ...,
+          "exercises": {exercise: {"right": {case: observation},
+                                   "mistakes": {name: {"says": ..., "outputs": {case: observation},
+                                                       "varies": [case]}}}}}
+
+``sources`` is given back as it came: whoever asks knows by it what the document was made from.
 
 What cannot be diagnosed is said on standard error. The sources are the course's own: they are executed.
 """
@@ -74,34 +78,37 @@ def record(request: Mapping[str, Any]) -> dict[str, Any]:
     _execute(setup, namespace, "the setup cells")
     for name, source in answers.items():
         _execute(source, namespace, f"the answer {name!r}")
-    for name in answers:
-        if name in exercises:
-            _demand_right(exercises[name], namespace)
+    right = {name: _right(exercises[name], namespace) for name in answers if name in exercises}
     recorded: dict[str, dict[str, Any]] = {}
     for variant in variants:
         if variant["exercise"] not in exercises:
             raise RecordError(
                 f"Misconception {variant['name']!r}: no public check for {variant['exercise']!r}."
             )
-        outputs = _outputs(exercises[variant["exercise"]], variant, namespace)
+        name = variant["exercise"]
+        outputs = _outputs(exercises[name], variant, namespace)
         if outputs:
-            row = {"says": variant["says"], "outputs": outputs}
-            recorded.setdefault(variant["exercise"], {})[variant["name"]] = row
-    return {"version": VERSION, "topic": topic, "exercises": recorded}
+            exercise = recorded.setdefault(name, {"right": right[name], "mistakes": {}})
+            exercise["mistakes"][variant["name"]] = {"says": variant["says"], **_beside(right[name], outputs)}
+    return {
+        "version": VERSION,
+        "topic": topic,
+        "sources": request.get("sources", ""),
+        "exercises": recorded,
+    }
 
 
 def serialize(document: Mapping[str, Any]) -> str:
-    """The document as JSON, the same bytes for the same content, one line for each case."""
-    text = json.dumps(document, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False)
-    lines: list[str] = []
-    depth_of_case = 5
-    for line in text.splitlines():
-        indent = len(line) - len(line.lstrip(" "))
-        if indent > depth_of_case or (indent == depth_of_case and line.lstrip()[0] in "]}"):
-            lines[-1] += " " + line.strip() if lines[-1].endswith(",") else line.strip()
-        else:
-            lines.append(line)
-    return "\n".join(lines) + "\n"
+    """The document as JSON, the same bytes for the same content: one line for each mistake and each case."""
+    return _json(document, levels=4) + "\n"
+
+
+def _json(value: object, levels: int) -> str:
+    """JSON with a line for each entry of so many levels of objects, and everything deeper on one line."""
+    if levels and isinstance(value, dict):
+        entries = [f"{json.dumps(key)}:{_json(item, levels - 1)}" for key, item in sorted(value.items())]
+        return "{\n" + ",\n".join(entries) + "\n}"
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _execute(source: str, namespace: dict[str, Any], what: str) -> None:
@@ -111,13 +118,24 @@ def _execute(source: str, namespace: dict[str, Any], what: str) -> None:
         raise RecordError(f"Running {what} raised {type(error).__name__}: {error}.") from error
 
 
-def _demand_right(exercise: Exercise, namespace: Mapping[str, Any]) -> None:
-    for outcome in run(exercise, _functions(exercise, namespace)):
+def _right(exercise: Exercise, namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """What the course's own answer gives on each public case, all of which it has to pass."""
+    outcomes = run(exercise, _functions(exercise, namespace))
+    for outcome in outcomes:
         if not outcome.passed:
             raise RecordError(
                 f"The answer {exercise.id!r} fails its own public case {outcome.case.name!r}: "
                 f"{outcome.kind}. {outcome.sentence} Mend one of the two."
             )
+    return {outcome.case.name: observation(outcome) for outcome in outcomes}
+
+
+def _beside(right: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """A mistake's outputs beside the right ones: those that differ, and the cases that have none."""
+    varies = [case for case in right if case not in outputs]
+    return {
+        "outputs": {case: output for case, output in outputs.items() if not matches(output, right[case])}
+    } | ({"varies": varies} if varies else {})
 
 
 def _functions(exercise: Exercise, namespace: Mapping[str, Any]) -> list[Any]:

@@ -17,6 +17,7 @@ ships = ["notebooks", "kit"]
 [hooks]
 fingerprints = ["{python}", "hook.py"]
 fingerprints_output = "kit/fingerprints/{topic}.json"
+fingerprints_sources = ["hook.py"]
 """
 
 ASSIGNMENT = '''\
@@ -128,7 +129,8 @@ for variant in request["variants"]:
         exec(request["setup"], names)
         exec(variant["source"], names)
         outputs[variant["name"]] = {"says": variant["says"], "outputs": {"one": names["trapezium"](1, 1, 1)}}
-print(json.dumps({"version": 1, "topic": request["topic"], "exercises": {"trapezium": outputs}}))
+answer = {"topic": request["topic"], "sources": request["sources"], "exercises": {"trapezium": outputs}}
+print(json.dumps(answer))
 print("1 wrong answer recorded", file=sys.stderr)
 """
 

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from grading.cli import main
+from grading.course import fingerprints
 from grading.errors import BuildError, LeakError, MasterError, MetadataError, UsageError
 
 
@@ -77,12 +78,60 @@ def test_fingerprints_are_what_the_hook_says(small):
     assert "longest" not in small.fingerprints.read_text()
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_variants_are_not_run_while_nothing_has_changed(small, monkeypatch, check):
+    monkeypatch.setattr(fingerprints, "_call", None)
+    built = small.build(check=check)
+    assert built.written == built.drift == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("solutions/01_areas/assignment.py", "mean_width * height", "height * mean_width"),
+        ("solutions/01_areas/assignment.py", "import math\n", "import math, cmath\n"),
+        ("solutions/01_areas/misconceptions.py", "height * longest", "longest * height"),
+        ("solutions/01_areas/misconceptions.py", "forgot to halve", "did not halve"),
+        ("hook.py", "import json, sys", "import sys, json"),
+    ],
+    ids=["an answer", "a setup cell", "a variant", "a sentence", "a file it depends on"],
+)
+def test_fingerprints_are_recorded_anew_when_something_has_changed(small, monkeypatch, path, old, new):
+    small.edit(path, old, new)
+    with monkeypatch.context() as patch:
+        patch.setattr(fingerprints, "_call", None)  # a check runs nothing
+        drift = {drift.path: drift.what for drift in small.build(check=True).drift}
+    assert drift[small.fingerprints] == "was recorded from other answers, variants or checks"
+    before = json.loads(small.fingerprints.read_text())
+    assert small.fingerprints in small.build().written
+    after = json.loads(small.fingerprints.read_text())
+    assert before["sources"] != after["sources"]
+    assert small.build(check=True).drift == ()
+
+
+def test_missing_fingerprints_are_drift(small):
+    small.fingerprints.unlink()
+    assert [(drift.path, drift.what) for drift in small.build(check=True).drift] == [
+        (small.fingerprints, "is missing")
+    ]
+
+
+def test_variants_can_be_run_again_without_a_reason(small):
+    small.edit(small.fingerprints, "2.0", "2.1")
+    assert small.build().written == ()
+    assert small.build(refresh=True).written == (small.fingerprints,)
+
+
 def test_fingerprints_that_differ_in_the_last_digit_only_stay_as_they_are(small):
     small.edit(small.fingerprints, "2.0", "2.0000000001")
+    small.edit("hook.py", "import json, sys", "import sys, json")
+    assert small.build().written == (small.fingerprints,)
+    assert "2.0000000001" in small.fingerprints.read_text()
     assert small.build(check=True).drift == ()
-    assert small.build().written == ()
     small.edit(small.fingerprints, "2.0000000001", "2.1")
-    assert [drift.path for drift in small.build(check=True).drift] == [small.fingerprints]
+    small.edit("hook.py", "import sys, json", "import json, sys")
+    small.build()
+    assert "2.1" not in small.fingerprints.read_text()
 
 
 def test_a_hook_that_fails_is_reported_with_its_last_words(small):
@@ -95,6 +144,18 @@ def test_a_hook_that_talks_is_told_to_be_quiet(small):
     (small.root / "hook.py").write_text("print('hello')")
     with pytest.raises(BuildError, match="JSON"):
         small.build()
+
+
+def test_a_hook_that_does_not_say_what_it_was_asked_is_refused(small):
+    small.edit("hook.py", '"sources": request["sources"], ', "")
+    with pytest.raises(BuildError, match="does not repeat the key 'sources'"):
+        small.build()
+
+
+def test_sources_that_are_not_there_are_named(small):
+    small.edit("course.toml", '_sources = ["hook.py"]', '_sources = ["{topic}.py"]')
+    with pytest.raises(BuildError, match=r"no file is called '01_areas\.py'"):
+        small.build(check=True)
 
 
 def test_a_deleted_topic_takes_its_files_with_it(small):

@@ -69,6 +69,19 @@ class TestFound:
         found = leaks_in(hidden, "area = 0\nreturn top * height / 2 + bottom * height / 2")
         assert found == ["the alternative 'two-triangles' of trapezium"]
 
+    def test_what_an_edit_brings_in_by_itself_and_in_its_statement(self, unbuilt):
+        new = "sum([top, bottom, math.hypot(top - bottom, height), math.fabs(top - bottom)]) / 2"
+        cell = (
+            f'# %% misconception="trapezium" name="edited"\n# No.\nreplace("(top + bottom) / 2", "{new}")\n\n'
+        )
+        unbuilt.edit("solutions/01_areas/misconceptions.py", "# %% alternative", f"{cell}# %% alternative")
+        topic = read_topic(unbuilt.config, "01_areas")
+        hidden = hidden_of(topic.assignment, topic.variants)
+        origin = ["the misconception 'edited' of trapezium"]
+        assert leaks_in(hidden, f"mean_width = {new}", "kit.py") == origin
+        assert leaks_in(hidden, f"x = 1 + {new}") == origin
+        assert leaks_in(hidden, f"x = 1 + {new[:20]}") == []
+
     def test_a_model_answer_of_a_question_graded_by_hand(self, hidden):
         text = "Cut the shape into thin strips of equal\nheight and add up what each of them covers."
         assert leaks_in(hidden, text) == ["the solution of essay (assignment.py)"]

@@ -11,8 +11,8 @@ import pytest
 
 from grading.commands.run import results
 from grading.config import Config, load_config
-from grading.course.masters import Variant, read_master, read_variants
-from grading.course.variants import answers_of
+from grading.course.masters import read_master
+from grading.course.variants import Variant, answers_of, read_variants
 from grading.engine import handin
 from grading.gradebook.store import store_of
 from grading.handins.plan import plan
@@ -114,7 +114,7 @@ def work(course, request) -> Work:
     config = load_config(course / "course.toml")
     answers = answers_of(read_master(course / "solutions" / topic / "assignment.py"))
     alternatives: dict[str, list[Variant]] = defaultdict(list)
-    for variant in read_variants(ROOT / "solutions" / topic / "misconceptions.py"):
+    for variant in read_variants(read_master(ROOT / "solutions" / topic / "assignment.py")):
         if variant.kind == "alternative":
             alternatives[variant.exercise].append(variant)
     work = Work(topic, config, answers, dict(alternatives))

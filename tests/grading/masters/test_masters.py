@@ -1,11 +1,11 @@
-"""Reading a master: header, cells, keys, regions, variants."""
+"""Reading a master: header, cells, keys, regions."""
 
 import textwrap
 
 import pytest
 
-from grading.course.masters import hidden_regions, read_master, read_variants, solved_source
-from grading.course.variants import answers_of, of_kind, solved_cells
+from grading.course.masters import hidden_regions, read_master, solved_source
+from grading.course.variants import answers_of, solved_cells
 from grading.errors import MasterError
 
 ASSIGNMENT = '''
@@ -52,22 +52,6 @@ assert add(0, 0) == 0
 
 # %% [markdown] manual="essay" points=4
 # Your words.
-'''
-
-VARIANTS = '''
-"""Wrong and right answers."""
-
-# %% misconception="add" name="subtracts"
-# You subtract.
-# Look at the sign.
-def add(a, b):
-    # the wrong way round
-    return a - b
-
-# %% alternative="add" name="builtin"
-# The built-in sum.
-def add(a, b):
-    return sum([a, b])
 '''
 
 
@@ -118,15 +102,6 @@ def test_a_solved_cell_has_no_markers_and_a_hidden_region_no_prose(write):
     assert hidden_regions(answer) == ("    return a + b",)
 
 
-def test_variants_say_their_leading_comment_only(write):
-    wrong, right = read_variants(write(VARIANTS))
-    assert wrong.says == "You subtract. Look at the sign."
-    assert wrong.source.startswith("def add")
-    assert "the wrong way round" in wrong.source
-    assert (right.kind, right.name) == ("alternative", "builtin")
-    assert list(of_kind([wrong, right], "misconception")) == ["add"]
-
-
 def test_an_answer_can_be_exchanged(write, tmp_path):
     master = read_master(write(ASSIGNMENT))
     assert set(answers_of(master)) == {"add"}
@@ -155,17 +130,3 @@ def test_a_broken_master_is_refused_with_its_place(write, text, says):
     with pytest.raises(MasterError, match=says) as caught:
         read_master(write(text))
     assert "master.py" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ('# %% misconception="add"\n# Wrong.\nx = 1\n', "no name"),
-        ('# %% misconception="add" name="n"\nx = 1\n', "no sentence"),
-        ("# %% setup=true\nx = 1\n", "no variant"),
-        (VARIANTS + VARIANTS, "two variants of add are named 'subtracts'"),
-    ],
-)
-def test_broken_variants_are_refused(write, text, says):
-    with pytest.raises(MasterError, match=says):
-        read_variants(write(text))

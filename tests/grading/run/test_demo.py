@@ -10,7 +10,8 @@ from grading import cli
 from grading.commands.demo import differences
 from grading.commands.export import to_csv
 from grading.course.made_up_class import make_class, selection
-from grading.course.masters import Variant, read_master, read_variants
+from grading.course.masters import read_master
+from grading.course.variants import Variant, read_variants
 from grading.gradebook.table import Table, load_table
 from grading.records import Status
 
@@ -19,15 +20,13 @@ A = "01_numbers"
 
 @pytest.fixture
 def handins(made_up):
-    folder = made_up.config.masters / A
-    variants = read_variants(folder / "misconceptions.py")
-    return make_class(read_master(folder / "assignment.py"), variants, made_up.released())
+    master = read_master(made_up.config.masters / A / "assignment.py")
+    return make_class(master, read_variants(master), made_up.released())
 
 
 def test_the_class_is_the_same_every_time_and_every_name_is_once(made_up, handins):
-    folder = made_up.config.masters / A
-    variants = read_variants(folder / "misconceptions.py")
-    assert make_class(read_master(folder / "assignment.py"), variants, made_up.released()) == handins
+    master = read_master(made_up.config.masters / A / "assignment.py")
+    assert make_class(master, read_variants(master), made_up.released()) == handins
     assert len({handin.student for handin in handins}) == len(handins)
 
 
@@ -43,8 +42,10 @@ def test_a_hand_in_differs_from_the_reference_in_what_its_name_says(handins):
 def test_an_answer_that_calls_a_wrong_one_may_go_wrong_as_well(made_up):
     path = made_up.config.masters / A / "assignment.py"
     path.write_text(path.read_text().replace("return x**0.5", "return double(x) ** 0.5 / 2**0.5"))
-    master, variants = read_master(path), read_variants(path.with_name("misconceptions.py"))
-    class_ = {handin.student: handin for handin in make_class(master, variants, made_up.released())}
+    master = read_master(path)
+    class_ = {
+        handin.student: handin for handin in make_class(master, read_variants(master), made_up.released())
+    }
     wrong = class_["misconception-double-adds-two"].deserves.points
     assert wrong == {"double": "less than full points", "root": "anything"}
     assert class_["endless-loop"].deserves.points == {"double": "full points", "root": "no points"}
