@@ -672,12 +672,16 @@ replace("counts[1], 2", "counts[1], 1")
 replace("counts[2], 2", "counts[2], 1")
 replace("counts[3], 2", "counts[3], 1")
 
-# %% misconception="resnet" name="blocks-repeated" of="torchvision-style"
+# %% misconception="resnet" name="blocks-repeated" of="with-own-blocks"
 # Multiplying a list repeats the same block: the blocks of a stage share their weights, and a state dict
 # overwrites them one after the other.
 replace(
-    "[block(self.inplanes, planes, 1, None) for _ in range(1, blocks)]",
-    "[block(self.inplanes, planes, 1, None)] * (blocks - 1)",
+    "make_stage(block, c_in, channels, count, 2 if i else 1)",
+    "nn.Sequential(block(c_in, channels, 2 if i else 1), *repeated)",
+)
+replace(
+    "self.add_module",
+    "repeated = [block(channels * block.expansion, channels)] * (count - 1)\nself.add_module",
 )
 
 # %% misconception="resnet" name="widths-in-wrong-order"
