@@ -13,9 +13,9 @@ in any depth and width. Plain and residual have exactly the same weights, shortc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 from torch.nn import init
@@ -26,7 +26,20 @@ from coursekit.models.parts import ConvNormAct, ImageCheck, he_init
 from coursekit.models.resnet import BasicBlock, ResidualBlock, make_stage
 from coursekit.train import TrainConfig, evaluate, fit
 
-__all__ = ["KINDS", "Measured", "Run", "Setting", "blocks", "measured", "network", "train_all", "train_one"]
+__all__ = [
+    "KINDS",
+    "Measured",
+    "Run",
+    "Setting",
+    "blocks",
+    "by_network",
+    "measured",
+    "network",
+    "train_all",
+    "train_one",
+]
+
+T = TypeVar("T")
 
 KINDS = ("plain", "residual")
 
@@ -198,6 +211,19 @@ def train_all(setting: Setting, train: Any, test: Any, *, kinds: Iterable[str] =
         for depth in setting.depths:
             for seed in range(setting.seeds):
                 yield train_one(kind, depth, seed, setting, train, test)[1]
+
+
+def by_network(runs: Iterable[Run], value: Callable[[Run], T]) -> dict[tuple[str, int], list[T]]:
+    """(kind, depth) -> a value of each of its runs, plain networks first, shallow ones first.
+
+    Args:
+        runs: of any order.
+        value: of a run, such as `lambda run: run.test_error`.
+    """
+    table: dict[tuple[str, int], list[T]] = {}
+    for run in runs:
+        table.setdefault((run.kind, run.depth), []).append(value(run))
+    return dict(sorted(table.items()))
 
 
 @dataclass(frozen=True)

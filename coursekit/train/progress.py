@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from coursekit.lecture import is_live
+from coursekit.frontend import is_live
 
 DELAY = 2.0  # seconds before it appears, so that a short training draws none
 

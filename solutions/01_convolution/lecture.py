@@ -15,7 +15,7 @@
 # of features. Every word of that gets a measurement today, and one of them does not survive it.
 
 # %% setup=true slide="skip"
-from dataclasses import dataclass
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,6 +27,7 @@ from torch import nn
 
 import coursekit
 from coursekit import data, lecture, models, probe, train, viz
+from coursekit.lecture import accuracy, range_of, verdict
 
 viz.use_style()
 torch.set_num_threads(1)  # these networks are so small that a second thread costs more than it brings
@@ -34,58 +35,15 @@ torch.set_num_threads(1)  # these networks are so small that a second thread cos
 # %% parameters=true slide="skip"
 budget = "ci"
 
-
 # %% setup=true slide="skip"
-@dataclass(frozen=True)
-class Setting:
-    """How large the experiments of this lecture are."""
-
-    seeds: int  # runs of everything that depends on chance
-    longer: int  # training steps, as a multiple of those written in the cells
-
-
-SETTINGS = {
-    "ci": Setting(seeds=3, longer=1),
-    "laptop": Setting(seeds=5, longer=3),
-    "gpu": Setting(seeds=5, longer=10),
-}
-setting = SETTINGS[budget]
+setting = lecture.by_budget(
+    budget,
+    ci=lecture.Setting(seeds=3),
+    laptop=lecture.Setting(seeds=5, longer=3),
+    gpu=lecture.Setting(seeds=5, longer=10),
+)
 SEEDS = range(setting.seeds)
-
-
-def trained(build, examples, *, steps, seed, lr=0.05, augment=None, optimizer="sgd", weight_decay=0.0):
-    """A new network, trained for so many steps. The same seed gives the same weights and batches."""
-    coursekit.seed_everything(seed)
-    network = build()
-    config = train.TrainConfig(
-        epochs=steps * setting.longer,
-        max_steps=steps * setting.longer,
-        lr=lr,
-        optimizer=optimizer,
-        weight_decay=weight_decay,
-        schedule="onecycle",
-        augment=augment,
-        seed=seed,
-    )
-    train.fit(network, examples, config=config, progress=False)
-    return network.cpu().eval()
-
-
-def accuracy(network, examples):
-    """Share of right answers, from 0 to 1."""
-    return train.evaluate(network, examples).accuracy
-
-
-def spread(values):
-    """Mean, smallest and largest of some runs, in percent."""
-    v = 100 * np.asarray(values, dtype=float)
-    return f"{v.mean():5.1f}  ({v.min():.1f} to {v.max():.1f})"
-
-
-def verdict(shown, claim, measured):
-    """What the data of this run say about a claim, whatever we hoped for."""
-    print(f"{'shown' if shown else 'NOT shown'}: {claim} ({measured})")
-
+trained = partial(lecture.trained, longer=setting.longer)
 
 # %% [markdown] slide="slide" facts="01-mlp-sharing-question"
 # # 1. Why not a multi-layer perceptron?
@@ -1138,7 +1096,7 @@ viz.show(
 )
 centred_runs = few_images(small, small_test, 14)
 for name, runs in centred_runs.items():
-    print(f"centred   {name:18} {spread(runs)} %")
+    print(f"centred   {name:18} {range_of(runs)}")
 centred_lead = np.mean(centred_runs["convolution"]) - np.mean(centred_runs["locally connected"])
 verdict(centred_lead > 0.03, "sharing wins on centred images", f"it leads by {100 * centred_lead:.1f} points")
 

@@ -12,7 +12,7 @@
 # - doubt a claim until an experiment has shown it: several on these slides do not show in ours, and we say which
 
 # %% setup=true slide="skip"
-from dataclasses import dataclass
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,6 +23,7 @@ from torch import nn
 import coursekit
 from coursekit import data, flops, lecture, models, probe, train, viz
 from coursekit.facts import facts
+from coursekit.lecture import accuracy, count_parameters, depth, dots, he_normal, on_meta, range_of, verdict
 from coursekit.models.googlenet import Branches
 from coursekit.viz import history
 
@@ -34,23 +35,14 @@ budget = "ci"
 
 
 # %% setup=true slide="skip"
-@dataclass(frozen=True)
-class Setting:
-    """How large the experiments on the years before ResNet are."""
-
-    seeds: int  # runs of everything that depends on chance
-    pairs: int  # runs where differences are small
-    images: int  # training images of the full experiments
-    longer: int  # training steps, as a multiple of those written in the cells
-
-
-SETTINGS = {
-    "ci": Setting(seeds=3, pairs=5, images=6000, longer=1),
-    "laptop": Setting(seeds=5, pairs=10, images=6000, longer=4),
-    "gpu": Setting(seeds=5, pairs=20, images=60_000, longer=10),
-}
-setting = SETTINGS[budget]
+setting = lecture.by_budget(
+    budget,
+    ci=lecture.Setting(seeds=3, pairs=5),
+    laptop=lecture.Setting(seeds=5, pairs=10, longer=4),
+    gpu=lecture.Setting(seeds=5, pairs=20, images=60_000, longer=10),
+)
 SEEDS, PAIRS = range(setting.seeds), range(setting.pairs)
+trained = partial(lecture.trained, longer=setting.longer)
 
 
 def standardized(images):
@@ -65,87 +57,8 @@ def clothes(split="train", subset=None):
     return standardized(examples.images), examples.labels
 
 
-def trained(build, examples, *, steps, seed, lr, batch_size=64, augment=None, schedule="onecycle"):
-    """A new network, trained for so many steps, and its history. The same seed: the same weights and batches."""
-    coursekit.seed_everything(seed)
-    network = build()
-    config = train.TrainConfig(
-        epochs=steps * setting.longer,
-        max_steps=steps * setting.longer,
-        batch_size=batch_size,
-        lr=lr,
-        schedule=schedule,
-        augment=augment,
-        seed=seed,
-    )
-    trace = train.fit(network, examples, config=config, progress=False)
-    return network.cpu().eval(), trace
-
-
-def accuracy(network, examples):
-    """Share of right answers, from 0 to 1."""
-    return train.evaluate(network, examples).accuracy
-
-
-def he(network):
-    """Weights of variance 2 / fan-in and no biases (He et al., 2015)."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-    return network
-
-
-def zoo(name, **options):
-    """A network of the course's zoo, shapes only: it needs no memory."""
-    with torch.device("meta"):
-        return models.create_model(name, **options)
-
-
-def weights_in(network):
-    """Number of parameters."""
-    return sum(p.numel() for p in network.parameters())
-
-
-def depth(module):
-    """Layers with weights on the longest path; shortcuts and auxiliary heads left out."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        return 1
-    parts = [depth(part) for name, part in module.named_children() if name not in ("shortcut", "aux")]
-    return (max if isinstance(module, Branches) else sum)(parts) if parts else 0
-
-
 def by(shape):
     return " x ".join(map(str, shape))
-
-
-def range_of(values, digits=1):
-    """Mean, smallest and largest of some runs, in percent."""
-    v = 100 * np.asarray(values, dtype=float)
-    return f"{v.mean():.{digits}f} % ({v.min():.{digits}f} to {v.max():.{digits}f})"
-
-
-def dots(ax, values, *, xlabel, title="", zero=False, digits=1, log=False):
-    """Every run a dot and their mean a bar across, on an axis that need not begin at 0."""
-    for place, runs in enumerate(values.values()):
-        runs = np.atleast_1d(runs)
-        ax.plot(runs, np.full(len(runs), place), "o", color=viz.COLOURS[0], markersize=10, alpha=0.55)
-        ax.plot(runs.mean(), place, "|", color=viz.COLOURS[1], markersize=30, markeredgewidth=4)
-        text = f"{runs.mean():.0e}" if log else f"{runs.mean():{'+' if zero else ''}.{digits}f}"
-        ax.annotate(
-            text, (1.02, place), xycoords=("axes fraction", "data"), va="center", color=viz.COLOURS[1]
-        )
-    if zero:
-        ax.axvline(0, color="black", linestyle=":")
-    ax.set_yticks(range(len(values)), list(values))
-    ax.set(xlabel=xlabel, title=title, ylim=(len(values) - 0.5, -0.5), xscale="log" if log else "linear")
-    ax.grid(axis="x")
-
-
-def verdict(shown, claim, measured):
-    """What the data of this run say about a claim, whatever we hoped for."""
-    print(f"{'shown' if shown else 'NOT shown'}: {claim} ({measured})")
 
 
 # %% [markdown] slide="slide" facts="04-ilsvrc-human 04-bars-human 04-imagenet-years"
@@ -181,7 +94,7 @@ figure = history.contest(
             int(year[:4]),
             name,
             float(stated[f"bars-{year}"]),
-            depth(zoo(model)) if model else None,
+            depth(on_meta(model)) if model else None,
             network=int(year[:4]) >= 2012,
         )
         for year, name, model in ENTRIES
@@ -221,8 +134,8 @@ print(f"AlexNet's lead, in points      {runner_up - errors[0]:.1f}, or {runner_u
 single, seven = map(float, given["alexnet-ensemble"])
 print(f"one AlexNet {single}, seven {seven}   {single - seven:.1f} points by averaging")
 for name in ("alexnet_2012", "vgg19", "googlenet", "resnet152"):
-    print(f"{name:30} {depth(zoo(name)):>3} layers with weights")
-print("AlexNet's hidden layers        ", depth(zoo("alexnet_2012")) - 1)
+    print(f"{name:30} {depth(on_meta(name)):>3} layers with weights")
+print("AlexNet's hidden layers        ", depth(on_meta("alexnet_2012")) - 1)
 assert errors == sorted(errors, reverse=True) and agree
 
 # %% [markdown] slide="fragment" facts="04-alexnet-next-best 04-ilsvrc-googlenet-19-layers 04-zfnet-error-conflict 04-alexnet-first-cnn 04-alexnet-first-relu"
@@ -247,7 +160,7 @@ assert errors == sorted(errors, reverse=True) and agree
 lenet = models.create_model("lenet5", num_classes=10, in_channels=1)
 for name, shape in probe.output_shapes(lenet, (1, 32, 32)):
     print(f"LeNet-5  {name:8} {by(shape)}")
-print(f"LeNet-5  {depth(lenet)} layers with weights, {weights_in(lenet):,} parameters")
+print(f"LeNet-5  {depth(lenet)} layers with weights, {count_parameters(lenet):,} parameters")
 
 KINDS = {
     nn.MaxPool2d: "max pooling",
@@ -255,7 +168,7 @@ KINDS = {
     nn.Dropout: "dropout",
     nn.LocalResponseNorm: "local response normalization",
 }
-alexnet = zoo("alexnet_2012")
+alexnet = on_meta("alexnet_2012")
 has, had = ({KINDS[type(m)] for m in net.modules() if type(m) in KINDS} for net in (alexnet, lenet))
 print("\nAlexNet has and LeNet-5 has not:", ", ".join(sorted(has - had)))
 pools = [m for m in alexnet.modules() if isinstance(m, nn.MaxPool2d)]
@@ -287,23 +200,25 @@ print(
 # then parameters.
 
 # %% slide="fragment" keep=true facts="04-alexnet-hidden-layers 04-alexnet-units 04-alexnet-60m 04-alexnet-60m-003 04-alexnet-60m-two-versions 04-alexnet-neurons-conv1 04-alexnet-neurons-conv1-why 04-alexnet-neurons-conv2 04-alexnet-neurons-conv3 04-alexnet-neurons-conv4 04-alexnet-neurons-conv5 04-alexnet-neurons-fc6 04-alexnet-neurons-fc7 04-alexnet-neurons-fc8 04-alexnet-eight-layers 04-alexnet-8-layers 04-alexnet-layer-list 04-alexnet-48-per-gpu 04-multigpu-half"
-paper = zoo("alexnet_2012")
+paper = on_meta("alexnet_2012")
 shapes = dict(probe.output_shapes(paper, (3, 227, 227)))
 weighted = [name for name, m in paper.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
 units = {name: int(np.prod(shapes[name])) for name in weighted}
 print("layer   output             units   parameters")
 for name in weighted:
-    print(f"{name:7} {by(shapes[name]):13} {units[name]:>10,} {weights_in(paper.get_submodule(name)):>12,}")
-print(f"in all  {sum(units.values()):>24,} {weights_in(paper):>12,}")
+    print(
+        f"{name:7} {by(shapes[name]):13} {units[name]:>10,} {count_parameters(paper.get_submodule(name)):>12,}"
+    )
+print(f"in all  {sum(units.values()):>24,} {count_parameters(paper):>12,}")
 print("layers with weights:", len(weighted), "  hidden ones:", len(weighted) - 1)
 print(f"in the convolutions: {sum(units[n] for n in weighted[:5]) / sum(units.values()):.0%} of the units")
-dense = sum(weights_in(paper.get_submodule(n)) for n in weighted[5:])
-print(f"in the fully connected layers: {dense / weights_in(paper):.0%} of the parameters")
+dense = sum(count_parameters(paper.get_submodule(n)) for n in weighted[5:])
+print(f"in the fully connected layers: {dense / count_parameters(paper):.0%} of the parameters")
 print("the paper's caption has 253,440 for conv1: 55 x 48 x 96 =", f"{55 * 48 * 96:,}")
 print("conv1:", paper.conv1.out_channels, "filters,", paper.conv2.weight.shape[1], "on each GPU")
 print("\nthree networks of this name:")
 for name in ("alexnet_2012", "alexnet_ungrouped", "alexnet"):
-    print(f"{name:18} {weights_in(zoo(name)):>11,} parameters, {depth(zoo(name))} layers")
+    print(f"{name:18} {count_parameters(on_meta(name)):>11,} parameters, {depth(on_meta(name))} layers")
 
 # %% [markdown] slide="notes" facts="04-alexnet-neurons-conv1 04-alexnet-neurons-conv1-why 04-alexnet-units 04-multigpu-half 04-multigpu-top1 04-ddp-vs-model-parallel"
 # **Erratum.** For conv1 the slide says 253,440 units; count them and you get 55 · 55 · 96 = 290,400. The slip is the paper's: 253,440 is 55 · 48 · 96, one side taken for the
@@ -323,7 +238,7 @@ for side, padding in ((224, 0), (227, 0), (224, 2), (227, 2)):
 print(f"numbers in a 224 x 224 x 3 image: {224 * 224 * 3:,};  in 227 x 227 x 3: {227 * 227 * 3:,}")
 
 published = get_weight("AlexNet_Weights.IMAGENET1K_V1").meta["_metrics"]["ImageNet-1K"]
-print(f"torchvision's alexnet: {weights_in(zoo('alexnet')) / 1e6} million parameters, ", end="")
+print(f"torchvision's alexnet: {count_parameters(on_meta('alexnet')) / 1e6} million parameters, ", end="")
 print(f"top-1 {published['acc@1']} %, top-5 {published['acc@5']} % (one crop, one network)")
 
 # %% [markdown] slide="fragment" facts="04-alexnet-inputs-cross 04-alexnet-input-227 04-alexnet-input-dim"
@@ -473,8 +388,15 @@ def final_losses(unit):
     part = fashion[0][:768], fashion[1][:768]
     return [
         [
-            trained(
-                lambda: lenet_of(unit), part, steps=48, seed=s, lr=lr, batch_size=32, schedule="constant"
+            lecture.trained_with_history(
+                lambda: lenet_of(unit),
+                part,
+                steps=48,
+                seed=s,
+                lr=lr,
+                batch_size=32,
+                schedule="constant",
+                longer=setting.longer,
             )[1].train_loss[-1]
             for lr in RATES
         ]
@@ -536,7 +458,7 @@ def small_net(kernel=2, dropout=0.0):
     def pool():
         return nn.MaxPool2d(kernel, 2, padding=kernel - 2)
 
-    return he(
+    return he_normal(
         nn.Sequential(
             *(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), pool()),
             *(nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), pool()),
@@ -556,9 +478,7 @@ def shifted(images, generator):
 def fitted(augment=None, **options):
     """Accuracy on the 100 training images and on the test images, by seed."""
     runs = [
-        trained(
-            lambda: small_net(**options), few, steps=100, seed=s, lr=0.03, batch_size=25, augment=augment
-        )[0]
+        trained(lambda: small_net(**options), few, steps=100, seed=s, lr=0.03, batch_size=25, augment=augment)
         for s in PAIRS
     ]
     return np.array([[accuracy(run, few), accuracy(run, fashion_test)] for run in runs])
@@ -607,9 +527,9 @@ for name, gain in gains.items():
 # parameters go each time? Which removal hurts most?**
 
 # %% slide="fragment" keep=true facts="04-remove-layers-7 04-remove-layers-67 04-remove-layers-34 04-remove-layers-3467"
-of_2012 = zoo("alexnet_2012")
+of_2012 = on_meta("alexnet_2012")
 for removed in ("fc7", "fc6 fc7", "conv3 conv4", "conv3 conv4 fc6 fc7"):
-    gone = sum(weights_in(of_2012.get_submodule(name)) for name in removed.split())
+    gone = sum(count_parameters(of_2012.get_submodule(name)) for name in removed.split())
     print(f"without {removed:20} {gone / 1e6:6.2f} million parameters of these layers are gone")
 
 
@@ -627,13 +547,13 @@ def small_alexnet(without=()):
     for _ in {6, 7} - set(without):
         layers += [nn.Linear(features, 128), nn.ReLU()]
         features = 128
-    return he(nn.Sequential(*layers, nn.Linear(features, 10)))
+    return he_normal(nn.Sequential(*layers, nn.Linear(features, 10)))
 
 
 def retrained(without):
     return [
         accuracy(
-            trained(lambda: small_alexnet(without), fashion, steps=80, seed=s, lr=0.02, batch_size=32)[0],
+            trained(lambda: small_alexnet(without), fashion, steps=80, seed=s, lr=0.02, batch_size=32),
             fashion_test,
         )
         for s in SEEDS
@@ -652,7 +572,7 @@ figure, ax = plt.subplots(figsize=(13, 4.6))
 dots(
     ax,
     {
-        f"{labels[w]}  ({weights_in(small_alexnet(w)) / 1e3:.0f} k weights)": 100 * np.array(scores)
+        f"{labels[w]}  ({count_parameters(small_alexnet(w)) / 1e3:.0f} k weights)": 100 * np.array(scores)
         for w, scores in kept_accuracy.items()
     },
     xlabel="test accuracy (%)",
@@ -687,7 +607,7 @@ verdict(
 
 # %% slide="fragment" keep=true facts="04-zfnet"
 for name, side in (("alexnet_2012", 227), ("zfnet", 224)):
-    network = zoo(name)
+    network = on_meta(name)
     first = network.conv1
     shape = dict(probe.output_shapes(network, (3, side, side)))["conv1"]
     wide = [network.get_submodule(f"conv{i}").out_channels for i in (3, 4, 5)]
@@ -766,13 +686,15 @@ COLUMNS = {
 print("       layers  convolutions a stage    1x1   parameters")
 for letter, name in COLUMNS.items():
     stages, ones = [0], 0
-    for m in zoo(name).children():
+    for m in on_meta(name).children():
         stages[-1] += isinstance(m, nn.Conv2d)
         ones += isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)
         if isinstance(m, nn.MaxPool2d):
             stages.append(0)
-    print(f"{letter:8}{depth(zoo(name)):>4}   {stages[:5]!s:20}{ones:>6}  {weights_in(zoo(name)):>12,}")
-vgg16 = zoo("vgg16")
+    print(
+        f"{letter:8}{depth(on_meta(name)):>4}   {stages[:5]!s:20}{ones:>6}  {count_parameters(on_meta(name)):>12,}"
+    )
+vgg16 = on_meta("vgg16")
 convolutions = [m for m in vgg16.children() if isinstance(m, nn.Conv2d)]
 widths = list(dict(probe.output_shapes(vgg16, (3, 224, 224)))[f"pool{i}"][0] for i in range(1, 6))
 print("\nfilters in stages 1 to 5:", widths, "from an input of 224 x 224 x 3")
@@ -839,7 +761,7 @@ assert at_19["0.01 (AlexNet)"].max() < 1e-6 and at_19["√2/√n (He)"].min() > 
 
 # %% slide="subslide" facts="04-vgg-e-depth 04-vgg-d-depth"
 published = {
-    depth(zoo(name)): get_weight(f"{name.upper()}_Weights.IMAGENET1K_V1").meta["_metrics"]["ImageNet-1K"][
+    depth(on_meta(name)): get_weight(f"{name.upper()}_Weights.IMAGENET1K_V1").meta["_metrics"]["ImageNet-1K"][
         "acc@1"
     ]
     for name in ("vgg11", "vgg13", "vgg16", "vgg19")
@@ -878,11 +800,11 @@ print(
 # %% slide="fragment" keep=true facts="04-since-alexnet-params 04-googlenet-ratio 04-vgg-140m"
 print("                parameters      in millions   fully connected")
 for name in ("alexnet", "alexnet_2012", "vgg16", "nin", "googlenet", "resnet18", "resnet50"):
-    network = zoo(name, **({"aux": False} if name == "googlenet" else {}))
-    dense = sum(weights_in(m) for m in network.modules() if isinstance(m, nn.Linear))
-    total = weights_in(network)
+    network = on_meta(name, **({"aux": False} if name == "googlenet" else {}))
+    dense = sum(count_parameters(m) for m in network.modules() if isinstance(m, nn.Linear))
+    total = count_parameters(network)
     print(f"{name:13} {total:>12,} {total / 1e6:>14.1f} {dense / total:>15.0%}")
-ratio = weights_in(zoo("alexnet_2012")) / weights_in(zoo("googlenet", aux=False))
+ratio = count_parameters(on_meta("alexnet_2012")) / count_parameters(on_meta("googlenet", aux=False))
 print(f"AlexNet has {ratio:.2f} times GoogLeNet's parameters")
 
 # %% [markdown] slide="fragment" facts="04-googlenet-ratio 04-since-alexnet-params"
@@ -897,7 +819,7 @@ SIDES = (224, 112, 56, 28, 14, 7)
 
 def by_side(name):
     """Multiply-adds of the convolutions, in billions, by the side of the maps that they make."""
-    rows = flops.profile(zoo(name, **({"aux": False} if name == "googlenet" else {})), (3, 224, 224)).rows
+    rows = flops.profile(on_meta(name, **({"aux": False} if name == "googlenet" else {})), (3, 224, 224)).rows
     return [
         sum(r.macs for r in rows if r.kind == "conv" and r.output_shape[-1] == side) / 1e9 for side in SIDES
     ]
@@ -958,7 +880,7 @@ print("module 3a, million multiply-adds   naive   with 1x1 in front")
 for k in naive:
     print(f"  {k}x{k} branch {naive[k] / 1e6:>27.1f} {reduced[k] / 1e6:>14.1f}")
 print(f"  together   {sum(naive.values()) / 1e6:>27.1f} {sum(reduced.values()) / 1e6:>14.1f}")
-google = zoo("googlenet")
+google = on_meta("googlenet")
 module = google.body["inception3a"]
 for name, branch in module.items():
     kinds = [m for m in branch.modules() if isinstance(m, nn.Conv2d | nn.MaxPool2d)]
@@ -972,7 +894,7 @@ print(
     end=" ",
 )
 print(f"{len(outputs)} outputs in training, of shapes", *(by(o.shape) for o in outputs))
-shapes = probe.output_shapes(zoo("googlenet", aux=False).eval(), (3, 224, 224))
+shapes = probe.output_shapes(on_meta("googlenet", aux=False).eval(), (3, 224, 224))
 sides = [shape[1] for _, shape in shapes if len(shape) == 3]
 print("sides of the maps:", *dict.fromkeys(sides))
 print(
@@ -1050,8 +972,8 @@ class Twelve(nn.Module):
             conv = nn.Conv2d(width if i else 1, width, 3, padding=1)
             return nn.Sequential(conv, nn.BatchNorm2d(width) if norm else nn.Identity(), nn.ReLU())
 
-        self.lower = he(nn.Sequential(*(layer(i) for i in range(6))))
-        self.upper = he(nn.Sequential(*(layer(i) for i in range(6, 12))))
+        self.lower = he_normal(nn.Sequential(*(layer(i) for i in range(6))))
+        self.upper = he_normal(nn.Sequential(*(layer(i) for i in range(6, 12))))
         self.last = nn.Linear(width, 10)
         self.head = nn.Linear(width, 10) if head else None
 
@@ -1189,7 +1111,7 @@ lecture.predict(
 # %% slide="fragment" facts="04-alexnet-ensemble"
 def tiny_cnn():
     """Two strided convolutions and a classifier."""
-    return he(
+    return he_normal(
         nn.Sequential(
             *(nn.Conv2d(1, 12, 3, stride=2, padding=1), nn.ReLU()),
             *(nn.Conv2d(12, 24, 3, stride=2, padding=1), nn.ReLU()),
@@ -1219,8 +1141,8 @@ def together(networks, views):
 handful = clothes(subset=150)
 test_images = fashion_test[0]
 both_ways = [test_images, test_images.flip(-1)]
-crew = [trained(tiny_cnn, handful, steps=60, seed=s, lr=0.03)[0] for s in PAIRS]
-turned = [trained(tiny_cnn, handful, steps=60, seed=s, lr=0.03, augment=mirrored)[0] for s in SEEDS]
+crew = [trained(tiny_cnn, handful, steps=60, seed=s, lr=0.03) for s in PAIRS]
+turned = [trained(tiny_cnn, handful, steps=60, seed=s, lr=0.03, augment=mirrored) for s in SEEDS]
 alone = [together([n], [test_images]) for n in crew]
 views = {
     "one network, one view": alone,
@@ -1326,22 +1248,23 @@ class DeepSetting:
     grid_images: int  # images that the loss is computed on
 
 
-DEEP_SETTINGS = {
-    "ci": DeepSetting(
+deep = lecture.by_budget(
+    budget,
+    ci=DeepSetting(
         degradation=degradation.Setting(depths=(8, 32), seeds=3, epochs=5, images=640, batch_size=32),
         further=2,
         fit_steps=100,
         grid=9,
         grid_images=96,
     ),
-    "laptop": DeepSetting(
+    laptop=DeepSetting(
         degradation=degradation.Setting(depths=(8, 20, 56), seeds=3, epochs=6, images=3000, widths=(16,)),
         further=5,
         fit_steps=1000,
         grid=17,
         grid_images=256,
     ),
-    "gpu": DeepSetting(
+    gpu=DeepSetting(
         degradation=degradation.Setting(
             depths=(20, 56, 110),
             seeds=5,
@@ -1356,30 +1279,10 @@ DEEP_SETTINGS = {
         grid=31,
         grid_images=2048,
     ),
-}
-deep = DEEP_SETTINGS[budget]
+)
 SHALLOW, DEEPEST = deep.degradation.depths[0], deep.degradation.depths[-1]
 DEEP_SEEDS = range(deep.degradation.seeds)
 KIND_COLOURS = {"residual": viz.COLOURS[0], "plain": viz.COLOURS[1]}  # in this order in every figure
-
-
-def finding(shown, claim, measured):
-    """What the numbers of this run say about a claim, whatever we hoped for."""
-    print(f"{'shown' if shown else 'NOT shown'}: {claim} ({measured})")
-
-
-def by_network(runs, value):
-    """(kind, depth) -> one value a seed."""
-    table = {}
-    for run in runs:
-        table.setdefault((run.kind, run.depth), []).append(value(run))
-    return dict(sorted(table.items()))
-
-
-def in_percent(values):
-    """Mean, smallest and largest, in percent."""
-    v = 100 * np.asarray(values, dtype=float)
-    return f"{v.mean():.0f} % ({v.min():.0f} to {v.max():.0f})"
 
 
 def draw(ax, x, runs, kind, name, style="-"):
@@ -1433,7 +1336,7 @@ def error_figure(runs, title):
     """Training error while learning on the left; on the right where it ends, with every seed's test error."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(15, 5.6), width_ratios=(1.25, 1))
     figure.suptitle(title)
-    curves = by_network(runs, lambda run: run.train_error)
+    curves = degradation.by_network(runs, lambda run: run.train_error)
     depths = sorted({size for _, size in curves})
     for (kind, size), errors in curves.items():
         epochs = range(1, len(errors[0]) + 1)
@@ -1460,29 +1363,29 @@ def error_figure(runs, title):
 figure = error_figure(
     deep_runs, f"this run: {len(deep_images[1]):,} images, {deep.degradation.epochs} epochs"
 )
-final = by_network(deep_runs, lambda run: run.train_error[-1])
-tested = by_network(deep_runs, lambda run: run.test_error)
+final = degradation.by_network(deep_runs, lambda run: run.train_error[-1])
+tested = degradation.by_network(deep_runs, lambda run: run.test_error)
 viz.show(
     figure,
     alt="Training error over epochs, and training and test error at the end, of plain and residual networks of "
     + " and ".join(map(str, deep.degradation.depths))
     + " layers with the spread over seeds. At the end: "
-    + ", ".join(f"{kind} {size}: {in_percent(errors)}" for (kind, size), errors in final.items())
+    + ", ".join(f"{kind} {size}: {range_of(errors, 0)}" for (kind, size), errors in final.items())
     + ".",
 )
 for (kind, size), errors in final.items():
     print(
-        f"{kind:8} {size:3} layers   training error {in_percent(errors):22} test error {in_percent(tested[kind, size])}"
+        f"{kind:8} {size:3} layers   training error {range_of(errors, 0):22} test error {range_of(tested[kind, size], 0)}"
     )
-finding(
+verdict(
     min(final["plain", DEEPEST]) > max(final["plain", SHALLOW]),
     "the deeper plain network trains worse, in every seed",
-    f"training error {in_percent(final['plain', DEEPEST])} against {in_percent(final['plain', SHALLOW])}",
+    f"training error {range_of(final['plain', DEEPEST], 0)} against {range_of(final['plain', SHALLOW], 0)}",
 )
-finding(
+verdict(
     max(final["residual", DEEPEST]) < min(final["plain", DEEPEST]),
     "with shortcuts the deep one trains",
-    f"{in_percent(final['residual', DEEPEST])}",
+    f"{range_of(final['residual', DEEPEST], 0)}",
 )
 assert np.mean(final["plain", DEEPEST]) > np.mean(final["plain", SHALLOW]) + 0.05
 assert np.mean(final["residual", DEEPEST]) < np.mean(final["plain", DEEPEST]) - 0.1
@@ -1506,29 +1409,31 @@ viz.show(
     alt="The stored run, drawn as the one before: training error over epochs and errors at the end of plain and "
     "residual networks. At the end: "
     + ", ".join(
-        f"{kind} {size}: {in_percent(errors)}"
-        for (kind, size), errors in by_network(longer.runs, lambda run: run.train_error[-1]).items()
+        f"{kind} {size}: {range_of(errors, 0)}"
+        for (kind, size), errors in degradation.by_network(
+            longer.runs, lambda run: run.train_error[-1]
+        ).items()
     )
     + ".",
 )
 print(results.provenance(longer))
-long_train = by_network(longer.runs, lambda run: run.train_error[-1])
-long_test = by_network(longer.runs, lambda run: run.test_error)
+long_train = degradation.by_network(longer.runs, lambda run: run.train_error[-1])
+long_test = degradation.by_network(longer.runs, lambda run: run.test_error)
 for (kind, size), errors in long_train.items():
     print(
-        f"{kind:8} {size:3} layers   training error {in_percent(errors):22} test error {in_percent(long_test[kind, size])}"
+        f"{kind:8} {size:3} layers   training error {range_of(errors, 0):22} test error {range_of(long_test[kind, size], 0)}"
     )
 long_deep = longer.setting.depths[-1]
 for fewer, more in zip(longer.setting.depths, longer.setting.depths[1:], strict=False):
-    finding(
+    verdict(
         min(long_train["plain", more]) > max(long_train["plain", fewer]),
         f"plain: {more} layers end with more training error than {fewer}, in every seed",
-        f"{in_percent(long_train['plain', more])} against {in_percent(long_train['plain', fewer])}",
+        f"{range_of(long_train['plain', more], 0)} against {range_of(long_train['plain', fewer], 0)}",
     )
-finding(
+verdict(
     max(long_train["residual", long_deep]) < min(long_train["plain", long_deep]),
     f"residual: {long_deep} layers train",
-    in_percent(long_train["residual", long_deep]),
+    range_of(long_train["residual", long_deep], 0),
 )
 
 # %% [markdown] slide="notes" facts="04-optimization-difficulty 04-plain-18-34"
@@ -1629,12 +1534,12 @@ for kind in degradation.KINDS:
     shallow_end, deep_end = (
         np.array(continued[f"{kind}, {name} layers"])[:, -1] for name in (SHALLOW, f"{SHALLOW} + {2 * EXTRA}")
     )
-    finding(
+    verdict(
         (deep_end < shallow_end).all(),
         f"{kind}: made deeper, it learns more than the shallow one, in every seed",
         f"loss {deep_end.mean():+.2f} against {shallow_end.mean():+.2f}",
     )
-    finding(
+    verdict(
         (deep_end > shallow_end).all(),
         f"{kind}: made deeper, it falls behind the shallow one, in every seed",
         f"by {(deep_end - shallow_end).mean():.2f}, {(deep_end - shallow_end).min():.2f} to {(deep_end - shallow_end).max():.2f}",
@@ -1742,7 +1647,7 @@ viz.show(
 ends = {key: runs[:, -10:].mean(1) for key, runs in fits.items()}
 for job in jobs:
     plain_end, residual_end = ends[job, "plain"], ends[job, "residual"]
-    finding(
+    verdict(
         residual_end.max() < plain_end.min(),
         f"'{job}': the residual block ends closer, in every seed",
         f"{residual_end.mean():.1e} against {plain_end.mean():.1e}",
@@ -1801,14 +1706,14 @@ viz.show(
     + ".",
 )
 own, other = np.array(moved_by["residual, trained"]), np.array(moved_by["plain, trained"])
-finding(
+verdict(
     np.median(own[:, 1:]) < np.median(other[:, 1:]),
     "residual blocks stay closer to the identity than plain ones",
     f"median {np.median(own[:, 1:]):.2f} against {np.median(other[:, 1:]):.2f}",
 )
 untrained = np.array(moved_by["residual, before training"])
-finding(np.median(own[:, 1:]) < 0.5, "they change x by less than half", f"{np.median(own[:, 1:]):.2f} of x")
-finding(
+verdict(np.median(own[:, 1:]) < 0.5, "they change x by less than half", f"{np.median(own[:, 1:]):.2f} of x")
+verdict(
     np.median(own[:, 1:]) < 0.8 * np.median(untrained[:, 1:]),
     "training made the changes small",
     f"median {np.median(untrained[:, 1:]):.2f} before, {np.median(own[:, 1:]):.2f} after",
@@ -2007,12 +1912,12 @@ def steepest(grid, below=4.0):
 minima = {name: loss_surface.local_minima(grid) for name, grid in around.items()}
 cliffs = {name: steepest(grid) for name, grid in around.items()}
 plain_name, residual_name = around
-finding(
+verdict(
     minima[plain_name] > minima[residual_name],
     "without shortcuts the surface is rough: more local minima",
     f"{minima[plain_name]} against {minima[residual_name]}",
 )
-finding(
+verdict(
     cliffs[plain_name] > 2 * cliffs[residual_name],
     "without shortcuts it has cliffs: from one point to the next the loss multiplies",
     f"by up to {cliffs[plain_name]:.0f} against {cliffs[residual_name]:.1f}",
@@ -2034,12 +1939,6 @@ finding(
 # %% slide="fragment" keep=true facts="04-resnet18-depth 04-resnet18-blocks 04-resnet34-depth 04-resnet34-blocks 04-resnet50-depth 04-resnet50-blocks 04-resnet101-depth 04-resnet101-blocks 04-resnet152-depth 04-resnet152-blocks 04-resnet-bottleneck-widths 04-resnet-two-3x3 04-resnet-head 04-conv-layers-resnet50 04-conv-layers-resnet152 04-conv-layers-vgg16 04-depth-names 04-depth-history"
 FAMILY = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 STAGES = ("conv2_x", "conv3_x", "conv4_x", "conv5_x")
-
-
-def on_meta(name, **options):
-    """A network of the zoo without memory for its weights."""
-    with torch.device("meta"):
-        return models.create_model(name, **options)
 
 
 def weight_layers(net):
@@ -2212,12 +2111,12 @@ viz.show(
     + ", ".join(f"{v:.2f}" for v in rows["memory at the peak"])
     + ".",
 )
-finding(
+verdict(
     max(rows["multiply-adds"]) < 1,
     "more layers at less cost, counted in multiply-adds",
     f"{rows['multiply-adds'][0]:.2f} of the basic block's",
 )
-finding(
+verdict(
     max(rows["time, one image"]) < 1,
     "more layers at less cost, measured in time on this machine",
     " ".join(f"{v:.2f}" for v in rows["time, one image"]),
@@ -2415,8 +2314,8 @@ viz.show(
     alt="Time for one image: " + ", ".join(f"{name} {1000 * t:.0f} ms" for name, t in times.items()) + ".",
 )
 slower, against_vgg = times["resnet152"] / times["alexnet"], times["resnet101"] / times["vgg16"]
-finding(3 < slower < 8, "ResNet-152 is about five times slower than AlexNet, here", f"{slower:.0f} times")
-finding(0.75 < against_vgg < 1.33, "ResNet-101 is as fast as VGG-16, here", f"{against_vgg:.2f} of its time")
+verdict(3 < slower < 8, "ResNet-152 is about five times slower than AlexNet, here", f"{slower:.0f} times")
+verdict(0.75 < against_vgg < 1.33, "ResNet-101 is as fast as VGG-16, here", f"{against_vgg:.2f} of its time")
 
 # %% [markdown] slide="slide" facts="04-more-layers-better 04-deeper-resnets-better 04-how-deep-question 04-depth-is-key"
 # # 18. Are more layers better?
@@ -2427,7 +2326,7 @@ finding(0.75 < against_vgg < 1.33, "ResNet-101 is as fast as VGG-16, here", f"{a
 # %% slide="fragment" facts="04-more-layers-better 04-deeper-resnets-better 04-how-deep-question 04-deep-resnets-train"
 figure, panels = plt.subplots(1, 2, figsize=(14, 5.2))
 for ax, runs, title in zip(panels, (deep_runs, longer.runs), ("this run", "stored run"), strict=True):
-    tests = by_network(runs, lambda run: 1 - run.test_error)
+    tests = degradation.by_network(runs, lambda run: 1 - run.test_error)
     sizes = sorted({size for _, size in tests})
     viz.curves(
         {kind: np.transpose([tests[kind, size] for size in sizes]) for kind in KIND_COLOURS},
@@ -2442,20 +2341,20 @@ for ax, runs, title in zip(panels, (deep_runs, longer.runs), ("this run", "store
 viz.show(
     figure,
     alt="Test accuracy against depth, plain and residual, with the spread over seeds, in this run and in the stored one: "
-    + "; ".join(f"{kind} {size} {in_percent([1 - e for e in v])}" for (kind, size), v in long_test.items())
+    + "; ".join(f"{kind} {size} {range_of([1 - e for e in v], 0)}" for (kind, size), v in long_test.items())
     + " in the stored run.",
 )
 for name, runs in (("this run", deep_runs), ("stored", longer.runs)):
     tests, trains = (
-        by_network(runs, value) for value in (lambda r: r.test_error, lambda r: r.train_error[-1])
+        degradation.by_network(runs, value) for value in (lambda r: r.test_error, lambda r: r.train_error[-1])
     )
     sizes = sorted({size for _, size in tests})
     for what, table in (("training", trains), ("test", tests)):
         first, last = table["residual", sizes[0]], table["residual", sizes[-1]]
-        finding(
+        verdict(
             max(last) < min(first),
             f"{name}: residual, {sizes[-1]} layers have a lower {what} error than {sizes[0]}, in every seed",
-            f"{in_percent(last)} against {in_percent(first)}",
+            f"{range_of(last, 0)} against {range_of(first, 0)}",
         )
 
 # %% [markdown] slide="notes" facts="04-more-layers-better 04-depth-is-key 04-how-deep-question 04-summary-bigger-better"

@@ -134,21 +134,15 @@ def test_there_are_two_exam_questions_and_something_to_read(lecture: Master) -> 
 def test_there_are_settings_for_every_budget_and_at_least_three_seeds(lecture: Master) -> None:
     (parameters,) = lecture.with_role("parameters")
     assert parameters.source.strip() == 'budget = "ci"'
-    tables = [
-        node
-        for cell in lecture.with_role("setup")
-        for node in ast.walk(ast.parse(cell.source))
-        if isinstance(node, ast.Assign)
-        and ast.unparse(node.targets[0]).endswith("SETTINGS")
-        and isinstance(node.value, ast.Dict)
-    ]
-    assert tables
-    for table in tables:
-        assert isinstance(table.value, ast.Dict)
-        assert [ast.literal_eval(key) for key in table.value.keys if key] == ["ci", "laptop", "gpu"]
+    choices = [call for cell in lecture.with_role("setup") for call in calls(cell, "lecture.by_budget")]
+    assert choices
+    for choice in choices:
+        settings = {keyword.arg: keyword.value for keyword in choice.keywords}
+        assert list(settings) == ["ci", "laptop", "gpu"]
         seeds = [
             ast.literal_eval(keyword.value)
-            for node in ast.walk(table.value)
+            for setting in settings.values()
+            for node in ast.walk(setting)
             if isinstance(node, ast.Call)
             for keyword in node.keywords
             if keyword.arg == "seeds"

@@ -107,6 +107,25 @@ def test_all_kinds_depths_and_seeds_are_run_on_the_first_images_only(monkeypatch
     assert seen == [(k, d, s, 48, 48, 10) for k in degradation.KINDS for d in TINY.depths for s in range(2)]
 
 
+def test_runs_are_gathered_by_kind_and_depth_shallow_ones_first():
+    runs = [
+        Run(kind, layers, seed, (), (), seed / 10, 0.0)
+        for kind, layers, seed in (
+            ("residual", 8, 0),
+            ("plain", 20, 0),
+            ("plain", 8, 1),
+            ("plain", 8, 2),
+            ("residual", 8, 3),
+        )
+    ]
+    table = degradation.by_network(runs, lambda run: run.test_error)
+    assert list(table.items()) == [
+        (("plain", 8), [0.1, 0.2]),
+        (("plain", 20), [0.0]),
+        (("residual", 8), [0.0, 0.3]),
+    ]
+
+
 def test_the_stored_result_is_complete_and_shows_what_the_lecture_says_of_it():
     result = degradation.measured()
     ran = {(run.kind, run.depth, run.seed) for run in result.runs}

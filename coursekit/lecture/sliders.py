@@ -1,38 +1,14 @@
-"""What a lecture needs when it is given live: sliders, predictions put to the room, timing.
-
-Every helper also works where nobody watches (papermill, nbconvert, nbval): a slider becomes the figure for
-its default values.
-"""
+"""Sliders for a demonstration, where somebody sits who can move them."""
 
 from __future__ import annotations
 
-import html
 import inspect
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["explore", "is_live", "predict", "stopwatch"]
+from coursekit.frontend import is_live
 
-
-def is_live() -> bool:
-    """Whether a person sits in front of this kernel.
-
-    A front end with a person in front of it (JupyterLab, Notebook, VS Code, Colab) offers to answer
-    `input()`; what executes notebooks unattended (nbclient, papermill, nbval) tells the kernel that it
-    cannot. The environment variable COURSEKIT_LIVE, 0 or 1, overrules this.
-    """
-    forced = os.environ.get("COURSEKIT_LIVE")
-    if forced in ("0", "1"):
-        return forced == "1"
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
-    kernel = getattr(get_ipython(), "kernel", None)
-    return bool(getattr(kernel, "_allow_stdin", False))
+__all__ = ["explore"]
 
 
 def explore(function: Callable[..., Any], *, alt: str | Callable[..., str] = "", **controls: Any) -> None:
@@ -80,43 +56,6 @@ def explore(function: Callable[..., Any], *, alt: str | Callable[..., str] = "",
         if hasattr(control, "continuous_update"):
             control.continuous_update = False  # one figure when the slider is let go, not fifty on the way
     display(panel)
-
-
-def predict(question: str, choices: Sequence[str] = ()) -> None:
-    """Put a question to the room before the cell that settles it; shows the choices, never the answer.
-
-    Args:
-        question: one sentence.
-        choices: lettered A, B, C, ...; none for an open question.
-    """
-    from IPython.display import display
-
-    letters = [chr(ord("A") + i) for i in range(len(choices))]
-    items = "".join(
-        f'<li style="margin:0.3em 0"><b>{letter}</b>&ensp;{html.escape(choice)}</li>'
-        for letter, choice in zip(letters, choices, strict=True)
-    )
-    call = "Write down your answer, then run the next cell."
-    card = (
-        '<div role="group" aria-label="Prediction" style="border-left:0.4em solid #D55E00;'
-        'padding:0.4em 1em;font-size:120%">'
-        f"<div><b>Predict.</b> {html.escape(question)}</div>"
-        f'<ul style="list-style:none;padding-left:0.5em">{items}</ul><div><i>{call}</i></div></div>'
-    )
-    lines = [f"Predict. {question}", *(f"  {a}  {b}" for a, b in zip(letters, choices, strict=True)), call]
-    display({"text/html": card, "text/plain": "\n".join(lines)}, raw=True)
-
-
-@contextmanager
-def stopwatch(label: str) -> Iterator[None]:
-    """Print how long a block takes under this label, the GPU's work included."""
-    from coursekit.probe import synchronize
-
-    synchronize()
-    started = time.perf_counter()
-    yield
-    synchronize()
-    print(f"{label}: {time.perf_counter() - started:.3g} s")
 
 
 def _defaults(function: Callable[..., Any], controls: dict[str, Any]) -> dict[str, Any]:
