@@ -134,6 +134,7 @@ def run(notebook: Any, folder: Path, *, parameters: dict[str, Any] | None = None
     client = NotebookClient(
         executed,
         timeout=timeout,
+        startup_timeout=300,  # a busy machine may take more than the usual minute
         allow_errors=True,
         kernel_name="python3",
         extra_arguments=[

@@ -1,12 +1,33 @@
-"""What several kinds of tests share: the built course, and what is measured."""
+"""What several kinds of tests share: how much is tried, the built course, and what is measured."""
 
+import gc
 import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.helpers import ROOT, run_tool
+
+# No example may fail for being slow: that is the machine's doing as often as the code's.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--exhaustive",
+        action="store_true",
+        help="try every network, not one of each family, and ten times as many broken notebooks",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector off what was imported: a full look through it takes half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

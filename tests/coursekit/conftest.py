@@ -7,6 +7,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 Output = dict[str, object]
+PATIENCE = 600  # seconds; a kernel that imports torch on a busy machine takes more than a minute
 
 
 @pytest.fixture(scope="session")
@@ -15,14 +16,14 @@ def kernel() -> Callable[..., list[Output]]:
 
     `live` says whether the front end offers to answer `input()`, as those with a person before them do.
     """
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = start_new_kernel(startup_timeout=PATIENCE, kernel_name="python3")
 
     def run(code: str, *, live: bool) -> list[Output]:
         request = client.execute(code, allow_stdin=live)
         outputs = []
         while True:
             try:
-                message = client.get_iopub_msg(timeout=60)
+                message = client.get_iopub_msg(timeout=PATIENCE)
             except Empty:
                 raise AssertionError(f"no answer from the kernel to {code!r}") from None
             if message["parent_header"].get("msg_id") != request:

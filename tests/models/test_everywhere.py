@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from coursekit.models import FAMILIES, card, create_model, list_models
-from tests.models.zoo import classes_and_channels, example, logits, parameters, small_example
+from tests.models.zoo import classes_and_channels, example, logits, on_meta, small_example
 
 NAMES = list_models()
 
@@ -26,14 +26,6 @@ def _leave_nothing_compiled() -> Iterator[None]:
     gc.collect()
 
 
-def on_meta(name: str) -> nn.Module:
-    with torch.device("meta"):
-        return create_model(name, **classes_and_channels(name)).eval()
-
-
-SMALL = [name for name in NAMES if parameters(on_meta(name)) < 30e6]
-
-
 def small(name: str, **options: object) -> nn.Module:
     torch.manual_seed(0)
     return create_model(name, **{**classes_and_channels(name), "num_classes": 5, **options})
@@ -43,7 +35,7 @@ def shapes(output: object) -> list[torch.Size]:
     return [part.shape for part in logits(output)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.networks(NAMES)
 def test_it_compiles_into_one_graph_is_exported_copied_and_pickled(name):
     network, x = on_meta(name), example(name, 2).to("meta")
     expected = shapes(network(x))
@@ -57,7 +49,7 @@ def test_it_compiles_into_one_graph_is_exported_copied_and_pickled(name):
         assert list(twin.state_dict()) == list(network.state_dict())
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.networks(NAMES, at_most=30e6)
 def test_its_state_dict_gives_the_same_logits_after_a_trip_to_a_file(name):
     network, x = small(name).eval(), small_example(name)
     file = io.BytesIO()
@@ -71,7 +63,7 @@ def test_its_state_dict_gives_the_same_logits_after_a_trip_to_a_file(name):
             torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.networks(NAMES, at_most=30e6)
 def test_it_runs_under_autocast_near_its_float32_logits(name):
     network, x = small(name).eval(), small_example(name)
     with torch.no_grad():

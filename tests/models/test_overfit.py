@@ -112,7 +112,7 @@ def rewarded_error(network: blockdrop.BlockDrop, x: Tensor, labels: Tensor) -> t
     return F.cross_entropy(output, labels) + 0.01 * policy, right
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.networks(OTHERS)
 def test_it_learns_sixteen_examples_by_heart_with_a_gradient_for_every_parameter(name):
     torch.manual_seed(0)
     recipe = recipe_of(name)

@@ -95,7 +95,7 @@ def losses_around_one_step(network: nn.Module, images: Tensor, labels: Tensor) -
     return losses
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.networks(SHARED)
 def test_torchvisions_weights_give_the_same_logits_and_the_same_step_of_training(name, record_property):
     record_property("tally", "networks equal to torchvision's, in evaluation and after a step of training")
     reference = theirs(name).eval()

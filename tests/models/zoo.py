@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from coursekit.models import card
+from coursekit.models import FAMILIES, card, create_model
+
+
+@dataclass(frozen=True)
+class Family:
+    """Those of a family's networks that a test is for."""
+
+    name: str
+    networks: tuple[str, ...]
+
+    @property
+    def smallest(self) -> str:
+        """The network with the fewest modules; of those, the fewest parameters."""
+        return self.networks[0] if len(self.networks) == 1 else min(self.networks, key=_size)
+
+
+def families(names: Iterable[str]) -> list[Family]:
+    """These networks by family; a family that has none of them is left out."""
+    names = set(names)
+    found = [
+        Family(family.__name__.rpartition(".")[2], tuple(name for name in family.BUILDERS if name in names))
+        for family in FAMILIES
+    ]
+    return [family for family in found if family.networks]
+
+
+@cache
+def _size(name: str) -> tuple[int, int]:
+    network = on_meta(name)
+    return len(list(network.modules())), parameters(network)
+
+
+def on_meta(name: str) -> nn.Module:
+    """A network in evaluation mode, for what it was made for, without memory for its weights."""
+    with torch.device("meta"):
+        return create_model(name, **classes_and_channels(name)).eval()
 
 
 def example(name: str, batch: int = 2, *, side: int | None = None, seed: int = 0) -> Tensor:

@@ -309,4 +309,4 @@ def test_reading_the_facts_imports_no_torch() -> None:
     code = (
         "import sys; from coursekit.facts import facts; assert facts('01'); assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -97,7 +97,8 @@ def exported(tmp_path_factory):
     cells = [FIGURE, SLIDES, DEMO, 'lecture.predict("Which?", ["one", "two"])']
     nbformat.write(new_notebook(cells=[new_code_cell(source) for source in cells]), folder / "demo.ipynb")
     command = [sys.executable, "-m", "nbconvert", "--to=html", "--execute", "demo.ipynb"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    command += ["--ExecutePreprocessor.startup_timeout=600"]  # a busy machine takes more than a minute
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return (folder / "demo.html").read_text()
 

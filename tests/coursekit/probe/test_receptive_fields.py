@@ -352,7 +352,7 @@ SLOW_ONCE = {"densenet201": 3863, "convnext_tiny": 1688, "inception_resnet_v2": 
 
 
 @pytest.mark.parametrize("name", SLOW_ONCE)
-def test_a_deep_network_is_measured_within_seconds(name, record_property):
+def test_a_deep_network_is_measured_soon_enough_to_wait_for(name, record_property):
     with torch.device("meta"):
         network = models.create_model(name)
     started = time.process_time()
@@ -360,7 +360,7 @@ def test_a_deep_network_is_measured_within_seconds(name, record_property):
     seconds = time.process_time() - started
     record_property("measured", f"receptive fields of {name}: {seconds:.1f} s for one axis")
     assert max(row.size for row in rows if row.size is not None) == SLOW_ONCE[name]
-    assert seconds < 3
+    assert seconds < 60  # one to two on an idle machine; one run a unit would take hours
 
 
 def test_behind_squeeze_and_excitation_every_unit_sees_the_whole_input():
