@@ -108,6 +108,7 @@ class _Judge:
         answers = self._answers(self._names(task.here))
         before, random = dict(self.shell.user_ns), _random_state()
         self.link.changed.clear()
+        self.link.undo.clear()
         self.link.contexts.clear()
         self.link.guarded = False
         cell = self._run_with(answers, task.here)

@@ -1,7 +1,8 @@
 """The judge's end of the channel to the answer: requests, replies, changed arguments."""
 
 import copy
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import torch
@@ -41,7 +42,8 @@ class Link:
         self.tampered: list[str] = []
         self.known: dict[str, Any] = {}
         self.functions: dict[int, Callable[..., Any]] = {}
-        self.proxies: dict[int, Any] = {}
+        self.proxies: MutableMapping[int, Any] = weakref.WeakValueDictionary()
+        self.seen: set[int] = set()  # numbers of things that are kept over there
         self.twins = Twins()
         self.forgotten: list[int] = []
         self.codec = Codec(
@@ -66,6 +68,7 @@ class Link:
         message |= {"do": what, "value": encoder.encode(value)}
         message["twins"] = [[number, encoder.fresh(tensor)] for number, tensor in self.twins.changed()]
         message["forget"], self.forgotten = self.forgotten, []
+        message["drop"] = self._dropped()
         message["seeds"], self.seeds = self.seeds, []
         message["contexts"] = self.contexts
         try:
@@ -123,6 +126,15 @@ class Link:
             result = _replace(result, tied)
         return result
 
+    def _dropped(self) -> list[int]:
+        """Numbers of things over there that nobody here has any more, neither as a proxy nor as a twin."""
+        unused = self.twins.unused()
+        for number in unused:
+            self.twins.drop(number)
+        gone = [number for number in self.seen if number not in self.proxies]
+        self.seen.difference_update(gone)
+        return unused + gone
+
     def _receive(self) -> tuple[dict[str, Any], list[bytearray]]:
         try:
             reply, received = self.channel.receive()
@@ -177,7 +189,7 @@ class Link:
             apply(old, new)
             if (number := self.twins.number(new)) is not None:
                 self.twins.add(number, old)
-                self.undo.append(lambda: self.twins.add(number, new))
+                self.undo.append(lambda: number in self.twins.tensors and self.twins.add(number, new))
         elif isinstance(old, nn.Module) and type(old) is not ModuleProxy:  # it lives over there from now on
             held = vars(new)
             old.__class__ = ModuleProxy
@@ -240,10 +252,12 @@ class Link:
         return self.twins.number(value)
 
     def _proxy(self, remote: Remote) -> Any:
-        if remote.number not in self.proxies:
+        proxy = self.proxies.get(remote.number)
+        if proxy is None:
             kind = ModuleProxy if remote.kind == "module" else Proxy
-            self.proxies[remote.number] = kind(self, remote)
-        return self.proxies[remote.number]
+            proxy = self.proxies[remote.number] = kind(self, remote)
+            self.seen.add(remote.number)
+        return proxy
 
 
 def _copies(marks: list[Any], twins: Twins) -> list[Any]:

@@ -102,15 +102,15 @@ class ModuleProxy(nn.Module):
 
     def __init__(self, link: "Link", remote: Remote) -> None:
         held = {name: copy.copy(value) for name, value in vars(nn.Module()).items() if name in HOOKS}
-        vars(self).update(held, _link=link, _remote=remote, _fetched=False)
+        vars(self).update(held, _link=link, _remote=remote, _fetched=None)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # `isinstance` asks for it
         return _like(vars(self)["_remote"], nn.Module)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
-        if torch.is_grad_enabled() and not vars(self)["_fetched"]:
-            vars(self)["_fetched"] = bool(self._special("parameters", ["", True, True])) or True
+        if torch.is_grad_enabled() and vars(self)["_fetched"] is None:
+            vars(self)["_fetched"] = self._special("weights")  # twins that the graph of this call refers to
         return self._link.call(self._remote.number, args, kwargs)
 
     forward = __call__
