@@ -227,7 +227,7 @@ class Decoder:
                 raise WireError("a tensor whose data do not fit its shape")
             flat = torch.frombuffer(bytearray(data), dtype=torch.uint8)
             flat = flat != 0 if kind is torch.bool else flat.view(kind)
-            tensor = flat.as_strided(shape, _with_real_strides(shape, strides))
+            tensor = flat.as_strided(shape, _with_real_strides(shape, strides)).data  # nobody's view
         grad = flags.get("grad") is True and (kind.is_floating_point or kind.is_complex)
         if flags.get("parameter") is True:
             tensor = torch.nn.Parameter(tensor, requires_grad=grad)
