@@ -153,7 +153,8 @@ class _Answer:
         if message["method"]:
             function = getattr(function, message["method"])
         self.whole |= is_module(getattr(function, "__self__", None))
-        with torch.set_grad_enabled(message["grad"]):
+        device = torch.device(message["device"]) if "device" in message else contextlib.nullcontext()
+        with torch.set_grad_enabled(message["grad"]), device:
             result = function(*args, **kwargs)
         known = {id(value): mark for mark, value in enumerate(marks)}
         encoder.known = known

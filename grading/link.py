@@ -1,5 +1,6 @@
 """The judge's end of the channel to the answer: requests, replies, changed arguments."""
 
+import contextlib
 import copy
 import weakref
 from collections.abc import Callable, MutableMapping
@@ -93,9 +94,10 @@ class Link:
 
     def value(self, what: str, value: Any = None, /, **message: Any) -> Any:
         """Ask for a value."""
-        reply, decoder = self.ask(what, value, **message)
-        result = decoder.decode(reply.get("result"))
-        self._take_twins(reply, decoder)
+        with _numbers():
+            reply, decoder = self.ask(what, value, **message)
+            result = decoder.decode(reply.get("result"))
+            self._take_twins(reply, decoder)
         return result
 
     def plain(self, what: str, **message: Any) -> dict[str, Any]:
@@ -113,7 +115,15 @@ class Link:
         encoder = Encoder(self.codec)
         grad = torch.is_grad_enabled()
         message = {"of": number, "method": method, "grad": grad}
-        reply, decoder = self.ask("call", [list(args), dict(kwargs)], encoder=encoder, **message)
+        if (device := torch.get_default_device().type) == "meta":
+            self.codec.meta = True  # the test wants shapes alone
+            message["device"] = device
+        with _numbers():
+            return self._called(encoder, [list(args), dict(kwargs)], message)
+
+    def _called(self, encoder: Encoder, arguments: list[Any], message: dict[str, Any]) -> Any:
+        reply, decoder = self.ask("call", arguments, encoder=encoder, **message)
+        grad = message["grad"]
         decoder.marked = dict(enumerate(encoder.marks))
         rewritten = self._make_changes(decoder, encoder.marks, reply.get("changed"))
         result = decoder.decode(reply.get("result"))
@@ -258,6 +268,12 @@ class Link:
             proxy = self.proxies[remote.number] = kind(self, remote)
             self.seen.add(remote.number)
         return proxy
+
+
+def _numbers() -> contextlib.AbstractContextManager[Any]:
+    """Where a test wants tensors without numbers, what crosses has them all the same."""
+    meta = torch.get_default_device().type == "meta"
+    return torch.device("cpu") if meta else contextlib.nullcontext()
 
 
 def _copies(marks: list[Any], twins: Twins) -> list[Any]:

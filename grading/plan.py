@@ -21,7 +21,7 @@ MAX_BYTES = 128_000_000
 """Enough for a hundred megabytes of output that somebody forgot to clear; outputs are not read."""
 
 NAMES_SHOWN, NAME_LENGTH = 5, 80
-ENGINE = "two-processes-3"
+ENGINE = "two-processes-4"
 """The version of what runs and judges a hand-in; changing it makes every stored result stale."""
 
 

@@ -166,6 +166,13 @@ class ModuleProxy(nn.Module):
         missing, unexpected = self._special("load", [dict(state), strict])
         return _IncompatibleKeys(missing, unexpected)
 
+    def to_empty(self, *, device: Any, recurse: bool = True) -> "ModuleProxy":
+        """Exchange weights and buffers for others, with memory and any numbers."""
+        vars(self)["_fetched"] = None
+        options = {"device": device, "recurse": recurse}
+        made: ModuleProxy = vars(self)["_link"].call(vars(self)["_remote"].number, (), options, "to_empty")
+        return made
+
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Parameter]]:
@@ -212,7 +219,7 @@ def _remote_method(name: str) -> Any:
 for _name in (
     "train", "eval", "requires_grad_", "zero_grad", "register_buffer", "register_parameter", "add_module",
     "register_module", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook",
-    "extra_repr", "get_extra_state", "set_extra_state", "set_submodule",
+    "extra_repr", "get_extra_state", "set_extra_state", "set_submodule"
 ):  # fmt: skip
     setattr(ModuleProxy, _name, _remote_method(_name))
 

@@ -117,11 +117,7 @@ def _execute(notebook: NotebookNode, tasks: Sequence[Task], job: Job, warm: Warm
     evaded = evasions(sources, job.warm.contexts)
     deadline = time.monotonic() + job.limits.job_seconds
     for _ in range(RESTARTS + 1):
-        todo = [
-            replace(task, where="again") if task.index in ours else task
-            for task in tasks
-            if task.index not in left_out and not (task.where == "judge" and _is_over(run, task.index))
-        ]
+        todo = [_for_now(task, run, again=task.index in ours) for task in tasks if task.index not in left_out]
         broken = _Pair(notebook, todo, job, warm, run, deadline, folder, evaded).run()
         if broken is None:
             return run
@@ -140,6 +136,13 @@ def _execute(notebook: NotebookNode, tasks: Sequence[Task], job: Job, warm: Warm
     run.stopped = run.broken[-1].status
     run.says = f"The run ended when {len(run.broken)} cells had ended their process."
     return run
+
+
+def _for_now(task: Task, run: Run, *, again: bool) -> Task:
+    """Of a test that is over, the tests behind it may still want the functions that it defines."""
+    if again:
+        return replace(task, where="again")
+    return replace(task, where="defined") if task.where == "judge" and _is_over(run, task.index) else task
 
 
 def _is_over(run: Run, index: int) -> bool:
