@@ -1206,19 +1206,21 @@ def same_logits(resnet, depth, num_classes, sizes):
     generator = torch.Generator().manual_seed(depth)
     state = thin_state(theirs, generator)
     theirs.load_state_dict(state, assign=True)
-    with torch.no_grad(), forbid("torchvision models"):
-        model.to_empty(device="cpu")
-        model.load_state_dict(state)
-        for size in sizes:
-            x = torch.randn(2, 3, *size, generator=generator)
-            expected, actual = theirs.eval()(x), model.eval()(x)
-            torch.testing.assert_close(
-                actual,
-                expected,
-                rtol=1e-5,
-                atol=1e-5 * expected.abs().max().item(),
-                msg=lambda text: f"logits of resnet({depth}, {num_classes}): {text}",
-            )
+    images = [torch.randn(2, 3, *size, generator=generator) for size in sizes]
+    with torch.no_grad():
+        wanted = [theirs.eval()(x) for x in images]
+        with forbid("torchvision models"):
+            model.to_empty(device="cpu")
+            model.load_state_dict(state)
+            found = [model.eval()(x) for x in images]
+    for expected, actual in zip(wanted, found, strict=True):
+        torch.testing.assert_close(
+            actual,
+            expected,
+            rtol=1e-5,
+            atol=1e-5 * expected.abs().max().item(),
+            msg=lambda text: f"logits of resnet({depth}, {num_classes}): {text}",
+        )
 
 
 same_logits(resnet, 18, 10, [(64, 64), (39, 70)])
