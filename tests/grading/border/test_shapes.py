@@ -1,5 +1,5 @@
-"""Shapes without numbers cross where the test asks for them, large weights in little space; what a test has let
-go is forgotten on both sides.
+"""Shapes without numbers cross where a test asks for them, large weights in little space; what a test lets go
+is forgotten on both sides.
 """
 
 from tests.grading.border.cells import Cell
