@@ -1,10 +1,12 @@
 """What grading a hand-in costs above its cells, and where it goes.
 
-    python -m benchmarks.overhead small 01_convolution [--hand-ins 30]
+    python -m benchmarks.overhead small 01_convolution 04_resnet [--hand-ins 30]
 
 Cells alone: all cells of a hand-in, tests included, one after another in one fork of a process that has
 imported what the course preloads and has a shell; neither sandbox nor second process, nothing kept. Graded:
-one hand-in at a time, read, run and recorded as `grading run` does it. Prints a Markdown table, writes JSON.
+one hand-in at a time, read, run and recorded as `grading run` does it. Of a topic both are measured twice:
+for right hand-ins, and for those in which every exercise has a misconception. Processor seconds are what to
+compare; those of the clock depend on what else the machine does. Prints a Markdown table, writes JSON.
 """
 
 from __future__ import annotations
@@ -13,27 +15,35 @@ import argparse
 import importlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from benchmarks.grading import (
     RESULTS,
+    ROOT,
     TOPIC,
     fresh,
     small_course,
     small_hand_ins,
     topic_course,
     topic_hand_ins,
+    write,
 )
 from grading.commands.run import results
 from grading.config import Config
+from grading.course.masters import read_master
+from grading.course.variants import answers_of, read_variants
 from grading.gradebook.record import recording
 from grading.gradebook.store import store_of
 from grading.handins.original import read_original
@@ -99,14 +109,41 @@ def graded(config: Config, topic: str) -> dict[str, float]:
     return {name: value / len(jobs) for name, value in {"wall": wall, **seconds}.items()}
 
 
-def measure(topic: str, count: int, root: Path) -> dict[str, Any]:
-    """Both on one class."""
+def measures(topic: str, count: int, root: Path) -> Iterator[dict[str, Any]]:
+    """Both on one class, and of a topic on a class of wrong hand-ins."""
     if topic == "small":
-        config, topic = small_course(root), TOPIC
+        config = small_course(root)
         small_hand_ins(config, count)
-    else:
-        config = topic_course(root, topic)
-        topic_hand_ins(config, topic, count)
+        yield measure("small", TOPIC, config)
+        return
+    config = topic_course(root, topic)
+    topic_hand_ins(config, topic, count)
+    yield measure(f"{topic}, solved", topic, config)
+    shutil.rmtree(config.tree / "submitted")
+    wrong_hand_ins(config, topic, count)
+    yield measure(f"{topic}, wrong", topic, config)
+
+
+def wrong_hand_ins(config: Config, topic: str, count: int) -> None:
+    """Notebooks with the first misconception of each exercise, some with the next one, and so on."""
+    master, path = ROOT / "solutions" / topic, config.tree / "release" / topic / f"{topic}.ipynb"
+    found: dict[str, list[str]] = {}
+    for variant in read_variants(read_master(master / "assignment.py")):
+        if variant.kind == "misconception":
+            found.setdefault(variant.exercise, []).append(variant.source)
+    right = answers_of(read_master(master / "assignment.py"))
+    for number in range(count):
+        wrong = {exercise: sources[number % len(sources)] for exercise, sources in found.items()}
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            name = cell.metadata.get("nbgrader", {}).get("grade_id")
+            cell.source = (right | wrong).get(name, cell.source)
+        write(config, topic, f"student-{number:04}", nbformat.writes(notebook))
+
+
+def measure(name: str, topic: str, config: Config) -> dict[str, Any]:
+    """The hand-ins that are there."""
+    count = len(plan(config, topic))
     course = read_original(plan(config, topic)[0].source)
     sources = []
     for job in plan(config, topic)[:10]:
@@ -124,26 +161,29 @@ def measure(topic: str, count: int, root: Path) -> dict[str, Any]:
     )
     wall, processor = json.loads(done.stdout.splitlines()[-1])
     ours = graded(fresh(config.root / "course.toml", config.tree), topic)
+    work = ours["answer"] + ours["judge"] + ours["driver"]
     return {
-        "topic": topic,
+        "topic": name,
         "hand_ins": count,
         "cells_alone": {"wall": wall, "processor": processor},
         "graded": ours,
         "overhead": ours["wall"] - wall,
+        "processor": work,
+        "ratio": work / processor,
     }
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The table, in seconds a hand-in."""
     lines = [
-        "| | cells alone | graded | above the cells | processor: answer | judge | driver |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| | clock: cells | graded | processor: cells alone | graded | times | answer | judge | driver |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
-        ours = row["graded"]
-        figures = (row["cells_alone"]["wall"], ours["wall"], row["overhead"])
-        cells = (f"{value:.3f}" for value in (*figures, ours["answer"], ours["judge"], ours["driver"]))
-        lines.append(f"| {row['topic']} | {' | '.join(cells)} |")
+        alone, ours = row["cells_alone"], row["graded"]
+        figures = [alone["wall"], ours["wall"], alone["processor"], row["processor"], row["ratio"]]
+        figures += [ours["answer"], ours["judge"], ours["driver"]]
+        lines.append(f"| {row['topic']} | {' | '.join(f'{value:.3f}' for value in figures)} |")
     return "\n".join(lines)
 
 
@@ -156,7 +196,7 @@ def main() -> None:
     rows = []
     for topic in arguments.topics:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(measure(topic, arguments.hand_ins, Path(folder).resolve()))
+            rows += measures(topic, arguments.hand_ins, Path(folder).resolve())
     print(markdown(rows))
     path = RESULTS / "overhead.json"
     path.write_text(json.dumps({"date": date.today().isoformat(), "rows": rows}, indent=1) + "\n")

@@ -17,7 +17,7 @@ from grading.errors import RecordError
 
 VERSION = 1
 
-ENGINE_VERSION = "two-processes-3"
+ENGINE_VERSION = "two-processes-4"
 """Of what runs and judges a hand-in; changing it makes every stored result stale."""
 
 

@@ -32,6 +32,7 @@ class Watch:
         self.stack = _stack_depth()
         self.holders = list(self._holders())  # alive, so that nothing else can take their places in memory
         self.before = [_held(thing, whole) for _, thing, whole in self.holders]
+        self.glances = [_glance(thing) for _, thing, _ in self.holders]
         self.intact = False
         """Whether nothing has run since the last look; whoever runs something unwatched clears it."""
 
@@ -58,7 +59,10 @@ class Watch:
     def _check(self) -> None:
         if len(_frames()) > 1:
             raise TamperedError("a thread runs beside it, in which nothing is forbidden")
-        for (name, thing, whole), before in zip(self.holders, self.before, strict=True):
+        for index, (name, thing, whole) in enumerate(self.holders):
+            if (glance := _glance(thing)) == self.glances[index]:
+                continue  # nothing at all has changed, as mostly, and looking closer takes ten times as long
+            self.glances[index], before = glance, self.before[index]
             if (now := _held(thing, whole)) != before:
                 parts = before if isinstance(before, dict) else ()
                 part = next((f".{part}" for part in parts if now.get(part) != before[part]), "")
@@ -92,6 +96,15 @@ def _inside(value: Any, depth: int) -> Iterator[Any]:
 def _can_be_set(value: Any) -> bool:
     """Whether it is a class whose attributes somebody can set: not one that is written in C."""
     return isinstance(value, type) and bool(value.__flags__ & _HEAP_TYPE)
+
+
+def _glance(thing: Any) -> Any:
+    """Everything that it holds now, by identity, whether it counts or not."""
+    kind = type(thing)
+    if kind in (types.FunctionType, list, tuple):
+        return _held(thing, True)
+    parts = thing if kind is dict else vars(thing)
+    return [*parts], [*map(id, parts.values())]
 
 
 def _held(thing: Any, whole: bool) -> Any:

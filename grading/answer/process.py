@@ -52,6 +52,7 @@ class _Answer:
         self.twins = Twins()
         self.calls: dict[int, tuple[dict[int, Any], list[Any]]] = {}
         self.count = 0
+        self.last = 0  # of the numbers in `kept`; none is given twice
         self.watch: Watch | None = None
         self.under: dict[int, list[Any]] = {}  # iterators that run in the contexts they were made in
         self.contexts: list[Any] = []
@@ -90,6 +91,8 @@ class _Answer:
                 self.twins.take(number, decoder.decode(tree))
             for number in message.get("forget", ()):
                 self.calls.pop(number, None)
+            for number in message.get("drop", ()):
+                self._drop(number)
             for name, seed in message.get("seeds", ()):
                 _seed(name, seed)
             with self._contexts(message.get("contexts") or self.under.get(message.get("of", 0), [])):
@@ -151,7 +154,8 @@ class _Answer:
         if message["method"]:
             function = getattr(function, message["method"])
         self.whole |= is_module(getattr(function, "__self__", None))
-        with torch.set_grad_enabled(message["grad"]):
+        device = torch.device(message["device"]) if "device" in message else contextlib.nullcontext()
+        with torch.set_grad_enabled(message["grad"]), device:
             result = function(*args, **kwargs)
         known = {id(value): mark for mark, value in enumerate(marks)}
         encoder.known = known
@@ -238,6 +242,7 @@ class _Answer:
             "state": lambda: dict(value.state_dict()),
             "load": lambda: value.load_state_dict(argument[0], strict=argument[1]),
             "parameters": lambda: list(value.named_parameters(*argument)),
+            "weights": lambda: [weight for weight in value.parameters() if weight.requires_grad],
             "own": lambda: self._all_shared(vars(value)[argument]),
             "unsaved": lambda: set(value._non_persistent_buffers_set),
         }
@@ -273,12 +278,12 @@ class _Answer:
 
     def _number(self, value: Any) -> int | None:
         number = self.numbers.get(id(value))
-        return number if number is not None and self.kept[number] is value else None
+        return number if number is not None and self.kept.get(number) is value else None
 
     def _keep(self, value: Any) -> Owned:
         number = self._number(value)
         if number is None:
-            number = len(self.kept) + 1
+            number = self.last = self.last + 1
             self.kept[number], self.numbers[id(value)] = value, number
             if self.contexts and isinstance(value, Iterator):
                 self.under[number] = self.contexts
@@ -292,6 +297,12 @@ class _Answer:
         name = getattr(value, "__qualname__", None) if kind in ("class", "function") else None
         like = _like(value if kind == "class" else type(value)) if kind in ("class", "module") else ""
         return Owned(number, kind, str(name or type(value).__qualname__)[:200], like)
+
+    def _drop(self, number: int) -> None:
+        """Nobody over there has this thing any more."""
+        self.twins.drop(number)
+        self.numbers.pop(id(self.kept.pop(number, None)), None)
+        self.under.pop(number, None)
 
     def _share(self, tensor: Any) -> int:
         """Let the other side have a twin of a weight or buffer."""

@@ -112,10 +112,9 @@ def _execute(notebook: NotebookNode, tasks: Sequence[Task], job: Job, warm: Warm
     deadline = time.monotonic() + job.limits.job_seconds
     for _ in range(RESTARTS + 1):
         todo = [
-            replace(task, where="again") if task.index in ours else task
+            _for_now(task, run, notebook, again=task.index in ours)
             for task in tasks
             if task.index not in left_out
-            and not (task.where == "judge" and _is_over(run, notebook, task.index))
         ]
         broken = _Pair(notebook, todo, job, warm, run, deadline, folder, evaded).run()
         if broken is None:
@@ -135,6 +134,17 @@ def _execute(notebook: NotebookNode, tasks: Sequence[Task], job: Job, warm: Warm
     run.stopped = run.broken[-1].status
     run.says = f"The run ended when {len(run.broken)} cells had ended their process."
     return run
+
+
+def _for_now(task: Task, run: Run, notebook: NotebookNode, *, again: bool) -> Task:
+    """Of a test that is over, the tests behind it may still want the functions that it defines."""
+    if again:
+        return replace(task, where="again")
+    return (
+        replace(task, where="defined")
+        if task.where == "judge" and _is_over(run, notebook, task.index)
+        else task
+    )
 
 
 def _is_over(run: Run, notebook: NotebookNode, index: int) -> bool:

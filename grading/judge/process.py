@@ -76,6 +76,8 @@ class _Judge:
 
     def run(self, task: Task) -> None:
         """Run one cell where it belongs and report it."""
+        if task.where == "defined":
+            return self._define(task.here)
         self.channel.send({"begin": task.index})
         shown = None
         try:
@@ -108,6 +110,8 @@ class _Judge:
         answers = self._answers(self._names(task.here))
         before, random = dict(self.shell.user_ns), _random_state()
         self.link.changed.clear()
+        self.link.undo.clear()
+        self.link.codec.meta = False
         self.link.contexts.clear()
         self.link.guarded = False
         cell = self._run_with(answers, task.here)

@@ -101,15 +101,15 @@ class ModuleProxy(nn.Module):
 
     def __init__(self, link: Asking, remote: Remote) -> None:
         held = {name: copy.copy(value) for name, value in vars(nn.Module()).items() if name in HOOKS}
-        vars(self).update(held, _link=link, _remote=remote, _fetched=False)
+        vars(self).update(held, _link=link, _remote=remote, _fetched=None)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # `isinstance` asks for it
         return _like(vars(self)["_remote"], nn.Module)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
-        if torch.is_grad_enabled() and not vars(self)["_fetched"]:
-            vars(self)["_fetched"] = bool(self._special("parameters", ["", True, True])) or True
+        if torch.is_grad_enabled() and vars(self)["_fetched"] is None:
+            vars(self)["_fetched"] = self._special("weights")  # twins that the graph of this call refers to
         return self._link.call(self._remote.number, args, kwargs)
 
     forward = __call__
@@ -165,6 +165,13 @@ class ModuleProxy(nn.Module):
         missing, unexpected = self._special("load", [dict(state), strict])
         return _IncompatibleKeys(missing, unexpected)
 
+    def to_empty(self, *, device: Any, recurse: bool = True) -> "ModuleProxy":
+        """Exchange weights and buffers for others, with memory and any numbers."""
+        vars(self)["_fetched"] = None
+        options = {"device": device, "recurse": recurse}
+        made: ModuleProxy = vars(self)["_link"].call(vars(self)["_remote"].number, (), options, "to_empty")
+        return made
+
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Parameter]]:
@@ -211,7 +218,7 @@ def _remote_method(name: str) -> Any:
 for _name in (
     "train", "eval", "requires_grad_", "zero_grad", "register_buffer", "register_parameter", "add_module",
     "register_module", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook",
-    "extra_repr", "get_extra_state", "set_extra_state", "set_submodule",
+    "extra_repr", "get_extra_state", "set_extra_state", "set_submodule"
 ):  # fmt: skip
     setattr(ModuleProxy, _name, _remote_method(_name))
 

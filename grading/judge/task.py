@@ -9,8 +9,9 @@ __all__ = ["Task"]
 class Task:
     """One code cell: where it runs ("answer", "judge" or "both"), and its text here and there.
 
-    "again" is a cell for both that has ended the student's process once: now it runs here only. in_place:
-    calls in it are meant to change their arguments.
+    "again" is a cell for both that has ended the student's process once: now it runs here only. "defined" is
+    a test that was over before a process ended: now it only defines what it defines. in_place: calls in it
+    are meant to change their arguments.
     """
 
     index: int

@@ -48,6 +48,7 @@ class Codec:
     shared: called with a number and a tensor; gives the tensor that both sides hold.
     known: whether a class or function of the notebook is the same on both sides.
     by_value: whether this module, with all of its parts, may cross by value.
+    meta: whether tensors without numbers, of the meta device, are taken from there.
     """
 
     keep: Callable[[Any], Owned]
@@ -59,3 +60,4 @@ class Codec:
     shared: Callable[[int, Any], Any] | None = None
     known: Callable[[Any], bool] = field(default=lambda value: False)
     by_value: Callable[[Any], bool] = field(default=lambda module: True)
+    meta: bool = False

@@ -204,7 +204,7 @@ class Decoder:
         dtype: str,
         shape: list[int],
         strides: list[int],
-        number: int,
+        number: int | None,
         flags: dict[str, Any],
         *,
         unmarked: bool = False,
@@ -214,21 +214,23 @@ class Decoder:
         kind = self._dtype(depth, dtype)
         if not (kind.is_floating_point or kind.is_complex or dtype in WHOLE):
             raise WireError(f"a tensor of dtype {dtype[:40]}")
-        data = self._data(number)
         if len(shape) != len(strides) or len(shape) > 64:
             raise WireError("a tensor of that shape")
         if any(type(n) is not int or n < 0 for n in (*shape, *strides)):
             raise WireError("a tensor of that shape")
-        if 0 in shape:
+        if number is None:
+            tensor = self._without_memory(kind, shape, strides)
+        elif 0 in shape:
             tensor = torch.empty(shape, dtype=kind)
         else:
+            data = self._data(number)
             size = len(data) // kind.itemsize
             span = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
             if size * kind.itemsize != len(data) or span > size or math.prod(shape) > MAX_ELEMENTS:
                 raise WireError("a tensor whose data do not fit its shape")
             flat = torch.frombuffer(bytearray(data), dtype=torch.uint8)
             flat = flat != 0 if kind is torch.bool else flat.view(kind)
-            tensor = flat.as_strided(shape, _with_real_strides(shape, strides))
+            tensor = flat.as_strided(shape, _with_real_strides(shape, strides)).data  # nobody's view
         grad = flags.get("grad") is True and (kind.is_floating_point or kind.is_complex)
         if flags.get("parameter") is True:
             tensor = torch.nn.Parameter(tensor, requires_grad=grad)
@@ -244,6 +246,18 @@ class Decoder:
         if flags.get("gradient") is not None:
             tensor.grad = self._decode(flags["gradient"], depth)
         return tensor
+
+    def _without_memory(self, kind: Any, shape: list[int], strides: list[int]) -> Any:
+        """A tensor of the meta device; of a student's only where the test has asked for such, since numbers
+        that are not there differ from nothing.
+        """
+        import torch
+
+        if not self.codec.trusted and not self.codec.meta:
+            raise WireError("a tensor of the meta device, which has no numbers")
+        if math.prod(shape) > MAX_ELEMENTS:
+            raise WireError("a tensor of that shape")
+        return torch.empty_strided(shape, strides, dtype=kind, device="meta")
 
     def _shared(self, depth: int, number: int, tree: list[Any]) -> Any:
         if self.codec.shared is None or type(number) is not int or tree[0] != "tensor":

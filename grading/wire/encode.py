@@ -122,7 +122,7 @@ class Encoder:
         if kind is torch.Size:
             return ["size", list(value)]
         if kind is torch.dtype:
-            return ["dtype", str(value).removeprefix("torch.")]
+            return ["dtype", _name(value)]
         if kind is torch.device:
             return ["device", str(value)]
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
@@ -148,6 +148,13 @@ class Encoder:
             raise WireError("sparse and quantized tensors cannot cross; pass the dense tensor")
         if not unmarked:
             self._mark(value)
+        flags = {
+            "grad": value.requires_grad,
+            "leaf": value.is_leaf,
+            "parameter": isinstance(value, torch.nn.Parameter),
+        }
+        if value.is_meta:
+            return ["tensor", _name(value.dtype), list(value.shape), list(value.stride()), None, flags]
         plain = torch.Tensor.detach(value).cpu()
         # A conjugate or negative that torch has not worked out yet: done on the flat copy, so strides stay.
         conjugate, negative = plain.is_conj(), plain.is_neg()
@@ -158,16 +165,10 @@ class Encoder:
         flat = flat.conj_physical() if conjugate else flat
         flat = flat.neg() if negative else flat
         data = flat.view(torch.uint8).numpy() if flat.numel() else b""
-        dtype = str(plain.dtype).removeprefix("torch.")
-        flags = {
-            "grad": value.requires_grad,
-            "leaf": value.is_leaf,
-            "parameter": isinstance(value, torch.nn.Parameter),
-        }
         number = self._buffer(data)
         if value.is_leaf and value.grad is not None:
             flags["gradient"] = self._encode(value.grad, depth + 1)
-        return ["tensor", dtype, list(plain.shape), strides, number, flags]
+        return ["tensor", _name(plain.dtype), list(plain.shape), strides, number, flags]
 
     def _array(self, array: Any) -> list[Any]:
         return [array.dtype.str, list(array.shape), self._buffer(array.tobytes())]
@@ -238,6 +239,10 @@ class Encoder:
         return value is None or type(value).__module__.partition(".")[0] in ("builtins", "torch", "numpy")
 
 
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def _flat(plain: Any, strides: list[int]) -> Any:
     """The elements of a tensor as they lie in memory, and zeros for what lies between them."""
     import torch
@@ -252,8 +257,22 @@ def _flat(plain: Any, strides: list[int]) -> Any:
     try:
         flat.as_strided(plain.shape, strides)[once].copy_(plain[once])
     except RuntimeError:  # windows that overlap
-        places = torch.zeros((), dtype=torch.int64)
-        for size, step in zip(plain.shape, strides, strict=True):
-            places = places[..., None] + torch.arange(size) * step
-        flat[places.reshape(-1)] = plain.reshape(-1)
+        covered = _covered(plain.shape, strides, span)
+        flat[covered] = plain.as_strided((span,), (1,))[covered]
     return flat
+
+
+def _covered(shape: Iterable[int], strides: Iterable[int], span: int) -> Any:
+    """Which places of its memory, counted from its first element, belong to a tensor."""
+    import torch
+
+    covered = torch.zeros(span, dtype=torch.bool)
+    covered[0] = True
+    for size, step in zip(shape, strides, strict=True):
+        done = 1  # copies of what is covered so far, one step apart; their number doubles
+        while done < size:
+            more = min(done, size - done)
+            shifted = covered[: span - more * step].clone()
+            covered[more * step :] |= shifted
+            done += more
+    return covered

@@ -1098,7 +1098,9 @@ for block, c_in, channels, depth, stride in [
 # %%
 from torchvision import models as published
 
-for name, tensor in published.resnet18(weights=None).state_dict().items():
+with torch.device("meta"):  # names and shapes alone
+    state = published.resnet18(weights=None).state_dict()
+for name, tensor in state.items():
     if name.startswith(("conv1", "bn1", "layer2.0", "fc")) and "num_batches" not in name:
         print(f"{name:<36} {tuple(tensor.shape)}")
 
@@ -1182,168 +1184,110 @@ def resnet(depth: int, num_classes: int = 1000) -> nn.Module:
 _ = check("resnet", resnet)
 
 # %% test="resnet" part="basic" points=2
-# Depths 18 and 34: torchvision's state dict loads strictly, and the logits agree in evaluation mode.
+# Depths 18 and 34: names and shapes are torchvision's; at 18 its state dict loads, and the logits agree.
 ### BEGIN HIDDEN TESTS
 import torch
 import torchvision
 
 from coursekit.check import forbid
+from coursekit.check.modules import thin_state
 
 
-def disturbed(model, generator):
-    """Other numbers for what a new network has 0 and 1 of: norms as after some training."""
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                for tensor, middle in [
-                    (module.weight, 0.7),
-                    (module.bias, 0.0),
-                    (module.running_mean, 0.0),
-                    (module.running_var, 1.0),
-                ]:
-                    tensor.copy_(middle + 0.4 * (torch.rand(tensor.shape, generator=generator) - 0.5))
-    return model
-
-
-for depth, size, num_classes in [(18, (64, 64), 10), (34, (64, 57), 4)]:
-    torch.manual_seed(depth)
-    generator = torch.Generator().manual_seed(depth)
-    theirs = disturbed(
-        getattr(torchvision.models, f"resnet{depth}")(num_classes=num_classes), generator
-    ).eval()
-    x = torch.randn(2, 3, *size, generator=generator)
-    with torch.no_grad():
-        expected = theirs(x)
+def same_names(resnet, depth, num_classes):
+    """Compare with torchvision's, without memory for weights; returns both networks."""
+    what = f"resnet({depth}, {num_classes})"
+    with torch.device("meta"):
+        theirs = getattr(torchvision.models, f"resnet{depth}")(num_classes=num_classes)
         with forbid("torchvision models"):
             model = resnet(depth, num_classes)
-            model.load_state_dict(theirs.state_dict())
-            actual = model.eval()(x)
-    torch.testing.assert_close(
-        actual,
-        expected,
-        rtol=1e-5,
-        atol=1e-5 * expected.abs().max().item(),
-        msg=lambda text, what=f"resnet({depth}, {num_classes})": f"logits of {what}: {text}",
+    wanted, found = (
+        {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in network.state_dict().items()}
+        for network in (theirs, model)
     )
+    missing, unexpected = wanted.keys() - found.keys(), found.keys() - wanted.keys()
+    assert not missing, f"{what} lacks {len(missing)} names of torchvision's, {min(missing)} among them"
+    assert not unexpected, f"{what} has {len(unexpected)} other names, {min(unexpected)} among them"
+    for name, shape in wanted.items():
+        assert found[name] == shape, f"{what}: {name} is {found[name]}, not {shape}"
+    weights = dict(model.named_parameters())
+    for name, _ in theirs.named_parameters():
+        assert name in weights, f"{what}: {name} is no parameter of its own"
+        assert weights[name].requires_grad, f"{what}: {name} cannot be trained"
+    return theirs, model
+
+
+def same_logits(resnet, depth, num_classes, sizes):
+    """Load torchvision's state dict, and compare what comes out for images of these sizes."""
+    theirs, model = same_names(resnet, depth, num_classes)
+    generator = torch.Generator().manual_seed(depth)
+    state = thin_state(theirs, generator)
+    theirs.load_state_dict(state, assign=True)
+    images = [torch.randn(2, 3, *size, generator=generator) for size in sizes]
+    with torch.no_grad():
+        wanted = [theirs.eval()(x) for x in images]
+        with forbid("torchvision models"):
+            model.to_empty(device="cpu")
+            model.load_state_dict(state)
+            found = [model.eval()(x) for x in images]
+    for expected, actual in zip(wanted, found, strict=True):
+        torch.testing.assert_close(
+            actual,
+            expected,
+            rtol=1e-5,
+            atol=1e-5 * expected.abs().max().item(),
+            msg=lambda text: f"logits of resnet({depth}, {num_classes}): {text}",
+        )
+
+
+same_logits(resnet, 18, 10, [(64, 64), (39, 70)])
+same_names(resnet, 34, 4)
 ### END HIDDEN TESTS
 
 # %% test="resnet" part="bottleneck" points=2
 # Depth 50: torchvision's state dict loads strictly, and the logits agree in evaluation mode.
 ### BEGIN HIDDEN TESTS
-import torch
-import torchvision
-
-from coursekit.check import forbid
-
-
-def disturbed(model, generator):
-    """Other numbers for what a new network has 0 and 1 of: norms as after some training."""
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                for tensor, middle in [
-                    (module.weight, 0.7),
-                    (module.bias, 0.0),
-                    (module.running_mean, 0.0),
-                    (module.running_var, 1.0),
-                ]:
-                    tensor.copy_(middle + 0.4 * (torch.rand(tensor.shape, generator=generator) - 0.5))
-    return model
-
-
-for depth, size, num_classes in [(50, (64, 64), 10), (50, (39, 70), 3)]:
-    torch.manual_seed(depth)
-    generator = torch.Generator().manual_seed(depth)
-    theirs = disturbed(
-        getattr(torchvision.models, f"resnet{depth}")(num_classes=num_classes), generator
-    ).eval()
-    x = torch.randn(2, 3, *size, generator=generator)
-    with torch.no_grad():
-        expected = theirs(x)
-        with forbid("torchvision models"):
-            model = resnet(depth, num_classes)
-            model.load_state_dict(theirs.state_dict())
-            actual = model.eval()(x)
-    torch.testing.assert_close(
-        actual,
-        expected,
-        rtol=1e-5,
-        atol=1e-5 * expected.abs().max().item(),
-        msg=lambda text, what=f"resnet({depth}, {num_classes})": f"logits of {what}: {text}",
-    )
+same_logits(resnet, 50, 3, [(64, 64), (39, 70)])
 ### END HIDDEN TESTS
 
 # %% test="resnet" part="deep" points=1
-# The same for depths 101 and 152.
+# Depths 101 and 152: names and shapes are torchvision's.
 ### BEGIN HIDDEN TESTS
-import torch
-import torchvision
-
-from coursekit.check import forbid
-from coursekit.check.modules import spread
-
 for depth in (101, 152):
-    with torch.device("meta"):
-        theirs = getattr(torchvision.models, f"resnet{depth}")(num_classes=2)
-    theirs = theirs.to_empty(device="cpu").eval()
-    spread(theirs)  # quicker than random weights for sixty million of them
-    x = torch.randn(1, 3, 40, 33, generator=torch.Generator().manual_seed(depth))
-    with torch.no_grad():
-        expected = theirs(x)
-        with forbid("torchvision models"):
-            model = resnet(depth, 2)
-            model.load_state_dict(theirs.state_dict())
-            actual = model.eval()(x)
-    assert expected.isfinite().all()
-    torch.testing.assert_close(
-        actual,
-        expected,
-        rtol=1e-5,
-        atol=1e-5 * expected.abs().max().item(),
-        msg=lambda text, depth=depth: f"logits of resnet({depth}, 2): {text}",
-    )
+    same_names(resnet, depth, 2)
 ### END HIDDEN TESTS
 
 # %% test="resnet" part="training" points=1
-# Depths 18 and 50 in training mode: the loss, all gradients, the running statistics are torchvision's.
+# Depth 18 in training mode: the loss, gradients, the running statistics are torchvision's.
 ### BEGIN HIDDEN TESTS
 import torch
-import torchvision
-
-from coursekit.check import forbid
-
-
-def disturbed(model, generator):
-    """Other numbers for what a new network has 0 and 1 of: norms as after some training."""
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                for tensor, middle in [
-                    (module.weight, 0.7),
-                    (module.bias, 0.0),
-                    (module.running_mean, 0.0),
-                    (module.running_var, 1.0),
-                ]:
-                    tensor.copy_(middle + 0.4 * (torch.rand(tensor.shape, generator=generator) - 0.5))
-    return model
-
-
 from torch.nn import functional as F
 
-torch.manual_seed(18)
+from coursekit.check import forbid
+from coursekit.check.modules import thin_state
+
+theirs, model = same_names(resnet, 18, 5)
 generator = torch.Generator().manual_seed(18)
-theirs = disturbed(torchvision.models.resnet18(num_classes=5), generator).train()
-x = torch.randn(4, 3, 64, 48, generator=generator)
+state = thin_state(theirs, generator)
+theirs.load_state_dict({name: t if t.dim() > 1 else t.clone() for name, t in state.items()}, assign=True)
+x = torch.randn(4, 3, 64, 48, generator=generator).requires_grad_()
 y = torch.tensor([0, 3, 4, 1])
 with forbid("torchvision models"):
-    model = resnet(18, num_classes=5).train()
-    model.load_state_dict(theirs.state_dict())
-    weights = dict(model.named_parameters())
+    model.to_empty(device="cpu")
+    model.load_state_dict(state)
+    model.train().requires_grad_(False)
+    for part in (
+        model.conv1,
+        model.bn1,
+        model.layer1,
+        model.fc,
+    ):  # gradients reach the first ones through all
+        part.requires_grad_(True)
+    weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     loss = F.cross_entropy(model(x), y)
-    gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
-actual = dict(zip(weights, gradients, strict=True))
-expected_loss = F.cross_entropy(theirs(x), y)
-expected = dict(theirs.named_parameters())
+    gradients = torch.autograd.grad(loss, [x, *weights.values()], allow_unused=True)
+actual = dict(zip(["x", *weights], gradients, strict=True))
+expected_loss = F.cross_entropy(theirs.train()(x), y)
+expected = {"x": x} | {name: weight for name, weight in theirs.named_parameters() if name in weights}
 expected = dict(zip(expected, torch.autograd.grad(expected_loss, list(expected.values())), strict=True))
 torch.testing.assert_close(
     loss, expected_loss, rtol=1e-4, atol=1e-5, msg=lambda text: f"training loss: {text}"
@@ -1357,26 +1301,14 @@ for name, gradient in expected.items():
         atol=1e-3 * gradient.abs().max().item(),
         msg=lambda text, name=name: f"gradient of {name}: {text}",
     )
-state = model.state_dict()
-for name, tensor in theirs.state_dict().items():
-    if "running" in name or "num_batches" in name:
-        torch.testing.assert_close(
-            state[name],
-            tensor,
-            rtol=1e-3,
-            atol=1e-3,
-            msg=lambda text, name=name: f"{name} after one batch in training: {text}",
-        )
-
-theirs = disturbed(torchvision.models.resnet50(num_classes=3), generator).train()
-x = torch.randn(3, 3, 64, 64, generator=generator)
-with torch.no_grad():
-    with forbid("torchvision models"):
-        model = resnet(50, num_classes=3).train()
-        model.load_state_dict(theirs.state_dict())
-        actual = model(x)
+buffers = dict(model.named_buffers())
+for name, tensor in theirs.named_buffers():
     torch.testing.assert_close(
-        actual, theirs(x), rtol=1e-3, atol=1e-3, msg=lambda text: f"depth 50, logits: {text}"
+        buffers[name],
+        tensor,
+        rtol=1e-3,
+        atol=1e-3,
+        msg=lambda text, name=name: f"{name} after one batch in training: {text}",
     )
 ### END HIDDEN TESTS
 
@@ -1389,17 +1321,15 @@ from coursekit.check import forbid
 
 with torch.no_grad(), forbid("torchvision models"):
     first, second = resnet(18), resnet(18, num_classes=3)
-    for size in [(32, 32), (33, 61)]:
+    for model, classes, size in ((first, 1000, (32, 32)), (second, 3, (33, 61))):
         x = torch.randn(3, 3, *size, generator=torch.Generator().manual_seed(6))
-        for model, classes in ((first, 1000), (second, 3)):
-            out = model.eval()(x)
-            assert out.shape == (3, classes), f"{classes} classes, images of {size}: shape {tuple(out.shape)}"
-            one = model(x[1:2])
-            torch.testing.assert_close(
-                one, out[1:2], rtol=1e-3, atol=1e-4, msg=lambda text: f"one image by itself: {text}"
-            )
-    other = resnet(18, num_classes=3)
-    other.conv1.weight.zero_()
+        out = model.eval()(x)
+        assert out.shape == (3, classes), f"{classes} classes, images of {size}: shape {tuple(out.shape)}"
+        one = model(x[1:2])
+        torch.testing.assert_close(
+            one, out[1:2], rtol=1e-3, atol=1e-4, msg=lambda text: f"one image by itself: {text}"
+        )
+    first.conv1.weight.zero_()
     assert second.conv1.weight.abs().sum() > 0, "two networks share their weights"
     for depth in (20, 0, 56, -18):
         try:
