@@ -200,7 +200,7 @@ class Link:
             apply(old, new)
             if (number := self.twins.number(new)) is not None:
                 self.twins.add(number, old)
-                self.undo.append(lambda: number in self.twins.tensors and self.twins.add(number, new))
+                self.undo.append(lambda: self.twins.exchange(number, new))
         elif isinstance(old, nn.Module) and type(old) is not ModuleProxy:  # it lives over there from now on
             held = vars(new)
             old.__class__ = ModuleProxy

@@ -46,9 +46,10 @@ class Twins:
         return [number for number in list(self.tensors) if self._is_unused(number)]
 
     def _is_unused(self, number: int) -> bool:
-        if sys.getrefcount(self.tensors[number]) > _ALONE or self.tensors[number]._use_count() > 1:
+        uses: Any = self.tensors[number]  # torch counts those in its graphs, and does not document it
+        if sys.getrefcount(uses) > _ALONE + 1 or uses._use_count() > 1:
             return False
-        storage = self.tensors[number].untyped_storage()  # it counts as a user itself
+        storage = uses.untyped_storage()  # it counts as a user itself
         return bool(torch._C._storage_Use_Count(storage._cdata) <= 2)
 
     def drop(self, number: int) -> None:
@@ -66,6 +67,11 @@ class Twins:
         """Both sides now have this tensor, and alike."""
         self.tensors[number], self.numbers[id(tensor)] = tensor, number
         self.settle(number)
+
+    def exchange(self, number: int, tensor: Tensor) -> None:
+        """Another tensor is this twin from now on, if there still is one."""
+        if number in self.tensors:
+            self.add(number, tensor)
 
     def settle(self, number: int) -> None:
         """Both sides are alike again."""
