@@ -1,7 +1,7 @@
 """What takes public checks longest to expect, computed on import: for a process that forks many that check.
 
-A topic whose oracles are slow has a function ``warm_up`` beside its ``EXERCISES``. Nothing that it computes is a
-secret; a process of its own computes the same when it is first asked.
+A topic whose oracles are slow has a function ``warm_up`` beside its ``EXERCISES``. Nothing that it computes
+is a secret; a process of its own computes the same when it is first asked.
 """
 
 import torch

@@ -1,9 +1,10 @@
 """The topics that have public checks, found by themselves, and how to find an exercise by its id.
 
 A topic is a package in this folder, named as its folder of notebooks, ``04_resnet/``, with ``EXERCISES`` (a
-tuple of ``Exercise``) in its ``__init__.py``, and with ``warm_up()`` where its oracles are slow. Such a name is no Python name, so no ``import`` statement
-reaches it. ``load`` does, and inside of it everything is as in any package: relative imports, tracebacks,
-pickles. Topics are imported when an exercise is looked for, not before.
+tuple of ``Exercise``) in its ``__init__.py``; where its oracles are slow, ``warm_up()`` beside them computes
+them ahead. Such a name is no Python name, so no ``import`` statement reaches it. ``load`` does, and inside of
+it everything is as in any package: relative imports, tracebacks, pickles. Topics are imported when an exercise
+is looked for, not before.
 """
 
 import difflib
