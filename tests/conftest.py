@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from tests.helpers import ROOT, run_tool
 # No example may fail for being slow: that is the machine's doing as often as the code's.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+# What a shell runs in its background is deaf to Ctrl-C, and so would be all that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
