@@ -10,11 +10,9 @@ from typing import Any
 from coursekit.check import topics
 from coursekit.check.cases import Exercise
 from coursekit.check.deadline import TimeIsUpError, time_limit
-from coursekit.check.fingerprints import Fingerprint, read
-from coursekit.check.fingerprints.__main__ import record
 from coursekit.check.run import Outcome, run
 from grading.course.masters import SOLUTION, Cell, Master, read_master, solved_source
-from grading.course.variants import Variant, answers_of, read_variants
+from grading.course.variants import Variant, read_variants
 from tests.helpers import ROOT
 
 SECONDS = 60.0
@@ -61,9 +59,13 @@ class Topic:
 
     def grade(self, answers: Mapping[str, str] | None = None, *, exercise: str | None = None) -> Graded:
         """Run the hidden tests of all exercises, or of one, on a hand-in."""
+        with quiet():
+            return self.tested(self.namespace(answers), exercise)
+
+    def tested(self, names: dict[str, Any], exercise: str | None = None) -> Graded:
+        """Run the hidden tests of all exercises, or of one, where these names are defined."""
         points, errors = {}, {}
         with quiet():
-            names = self.namespace(answers)
             for cell in self.master.cells:
                 if cell.role == "helper" and (cell.exercise is None or exercise in (None, cell.exercise)):
                     execute(cell.source, names, cell.grade_id)
@@ -76,25 +78,11 @@ class Topic:
                     points[cell.grade_id] = 0.0 if cell.grade_id in errors else cell.points
         return Graded(points, errors)
 
-    def check(self, variant: Variant) -> tuple[Outcome, ...]:
-        """Run the public check of a variant's exercise on it."""
-        exercise = self.exercises[variant.exercise]
+    def checked(self, exercise: str, names: Mapping[str, Any]) -> tuple[Outcome, ...]:
+        """Run the public check of an exercise where these names are defined."""
+        public = self.exercises[exercise]
         with time_limit(SECONDS), quiet():
-            names = self.namespace({variant.exercise: variant.source})
-            return run(exercise, [names[name] for name in exercise.functions])
-
-    def fingerprints(self) -> dict[str, tuple[Fingerprint, ...]]:
-        """As students get them: made from the master's reference answers and the misconceptions."""
-        setup = "\n".join(cell.source for cell in self.master.with_role("setup"))
-        document = record(
-            {
-                "topic": self.master.header.topic,
-                "setup": setup,
-                "answers": answers_of(self.master),
-                "variants": [vars(variant) for variant in self.variants],
-            }
-        )
-        return read(document)
+            return run(public, [names[name] for name in public.functions])
 
 
 @cache

@@ -3,8 +3,8 @@
 A topic is a package in this folder, named as its folder of notebooks, ``04_resnet/``, with ``EXERCISES`` (a
 tuple of ``Exercise``) in its ``__init__.py``; where its oracles are slow, ``warm_up()`` beside them computes
 them ahead. Such a name is no Python name, so no ``import`` statement reaches it. ``load`` does, and inside of
-it everything is as in any package: relative imports, tracebacks, pickles. Topics are imported when an exercise
-is looked for, not before.
+it everything is as in any package: relative imports, tracebacks, pickles. Topics are imported when an
+exercise is looked for, not before.
 """
 
 import difflib
