@@ -64,10 +64,10 @@ def check_lecture(master: Master) -> None:
 
 def _check_helpers(master: Master) -> None:
     """Refuse a helper cell with markers, since all of it is hidden, or behind a test that should find it."""
-    tested: set[str | None] = set()
+    tested: set[str] = set()
     for cell in master.cells:
-        if cell.role == "test":
-            tested |= {cell.exercise, None}
+        if cell.role == "test" and cell.exercise:
+            tested.add(cell.exercise)
         if cell.role != "helper":
             continue
         where = f"{master.path}, {cell.grade_id}"

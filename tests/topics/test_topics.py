@@ -1,5 +1,6 @@
 """Every topic: right answers get their points, mistakes lose some, the check says which mistake it was."""
 
+import ast
 import time
 from collections import Counter
 from functools import cache
@@ -99,6 +100,18 @@ def test_hidden_tests_say_in_words_what_they_test_and_forbid_what_the_header_for
         assert not forbidden[cell.exercise] or any(call in line for line in withs), (
             f"{cell.grade_id} lacks with {call}"
         )
+
+
+@every_topic
+def test_what_hidden_tests_share_stands_once(topic):
+    cells = [cell for cell in TOPICS[topic].master.cells if cell.role in ("helper", "test")]
+    definitions = Counter(
+        ast.unparse(node)
+        for cell in cells
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    )
+    assert [text for text, times in definitions.items() if times > 1] == [], "put it into a helper cell"
 
 
 @every_topic
