@@ -957,7 +957,6 @@ def resnet(depth: int, num_classes: int = 1000) -> nn.Module:
 _ = check("resnet", resnet)
 
 # %% helper="resnet"
-# What the tests of resnet share: comparing with torchvision's, by names and by numbers.
 import torch
 import torchvision
 
@@ -1184,7 +1183,6 @@ _ = check("plain_twin", plain_twin)
 import copy
 
 import torch
-from coursekit.given import ResidualBlock
 
 from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
 from coursekit.check.modules import randomize
@@ -1203,8 +1201,8 @@ def without_shortcuts(network):
 # Networks with blocks at several depths, in both modes: what the twin computes, and how many weights it has.
 ### BEGIN HIDDEN TESTS
 import torch
-from coursekit.given import networks
 
+from coursekit.blocks import networks
 from coursekit.check.modules import randomize
 
 generator = torch.Generator().manual_seed(61)

@@ -7,7 +7,6 @@ class, a default or a generator is gone with the fork, and one that never ends i
 read the same table, and so does the one that holds the recorded fingerprints to what comes out today.
 """
 
-import functools
 import gc
 import json
 import os
@@ -17,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,9 +54,8 @@ class Row:
     ended: str = ""
 
 
-@functools.cache
-def table(topic: str) -> dict[tuple[str, str], Row]:
-    """The rows of a topic by exercise and name, made once in this session by a process of their own.
+def write(topic: str, path: Path) -> None:
+    """Make the table of a topic in a process of its own, and add its rows to a file.
 
     Raises:
         RuntimeError: the process failed; with what it said.
@@ -66,8 +65,8 @@ def table(topic: str) -> dict[tuple[str, str], Row]:
     done = subprocess.run(words, cwd=ROOT, env=environment, text=True, capture_output=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(words[1:])}: {done.stderr[-2000:]}")
-    rows = [Row(**json.loads(line)) for line in done.stdout.splitlines()]
-    return {(row.exercise, row.name): row for row in rows}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(done.stdout)
 
 
 def rows_of(topic: Topic) -> Iterator[Row]:

@@ -1,18 +1,14 @@
 """Every topic: right answers get their points, mistakes lose some, the check says which mistake it was."""
 
 import ast
-import time
 from collections import Counter
-from functools import cache
 from itertools import combinations
 
 import pytest
 
 from coursekit.check import topics
-from coursekit.check.deadline import TimeIsUpError, time_limit
-from coursekit.check.diagnose import match
-from coursekit.check.fingerprints import matches
-from coursekit.check.run import run
+from coursekit.check.deadline import time_limit
+from coursekit.check.fingerprints import drift, load, matches
 from grading.course.masters import solved_source
 from tests.helpers import ASSIGNMENTS, promises_of
 from tests.topics.harness import blank, execute, quiet, read_topic
@@ -55,12 +51,6 @@ every_exercise = pytest.mark.parametrize(
 )
 
 
-@cache
-def fingerprints(topic):
-    with quiet():
-        return TOPICS[topic].fingerprints()
-
-
 def test_every_topic_with_public_checks_is_here():
     assert list(TOPICS) == list(topics.MODULES)
 
@@ -93,25 +83,27 @@ def test_the_header_forbids_what_the_checks_forbid(topic):
 @every_topic
 def test_hidden_tests_say_in_words_what_they_test_and_forbid_what_the_header_forbids(topic):
     forbidden = {exercise.id: exercise.forbidden for exercise in graded_exercises(topic)}
+    helpers = [cell.source for cell in TOPICS[topic].master.with_role("helper")]
     for cell in TOPICS[topic].master.with_role("test"):
         assert cell.source.startswith("# "), f"{cell.grade_id} needs a visible line that says what is tested"
         call = f"forbid({', '.join(repr(group) for group in forbidden[cell.exercise])}):".replace("'", '"')
-        withs = [line for line in cell.source.splitlines() if line.strip().startswith("with ")]
-        assert not forbidden[cell.exercise] or any(call in line for line in withs), (
+        careful = {name for source in helpers for name in functions_with(call, source)}
+        called = any(f"{name}(" in cell.source for name in careful)
+        assert not forbidden[cell.exercise] or called or has_with(call, cell.source), (
             f"{cell.grade_id} lacks with {call}"
         )
 
 
-@every_topic
-def test_what_hidden_tests_share_stands_once(topic):
-    cells = [cell for cell in TOPICS[topic].master.cells if cell.role in ("helper", "test")]
-    definitions = Counter(
-        ast.unparse(node)
-        for cell in cells
-        for node in ast.walk(ast.parse(cell.source))
-        if isinstance(node, ast.FunctionDef | ast.ClassDef)
-    )
-    assert [text for text, times in definitions.items() if times > 1] == [], "put it into a helper cell"
+def has_with(call, source):
+    """Whether a context of this call is entered."""
+    return any(line.strip().startswith("with ") and call in line for line in source.splitlines())
+
+
+def functions_with(call, source):
+    """Names of the functions in a cell that enter a context of this call."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and has_with(call, ast.get_source_segment(source, node)):
+            yield node.name
 
 
 @every_topic
@@ -158,69 +150,75 @@ def test_there_are_enough_variants_of_every_exercise(topic):
 
 
 @pytest.mark.parametrize(("topic", "variant"), variants("misconception"))
-def test_a_misconception_loses_points(topic, variant, record_property):
+def test_a_misconception_loses_points(topic, variant, outcomes, record_property):
     record_property("tally", f"{topic}: misconceptions that lose points")
-    graded = TOPICS[topic].grade({variant.exercise: variant.source}, exercise=variant.exercise)
+    row = outcomes(topic)[variant.exercise, variant.name]
     full = next(exercise.points for exercise in graded_exercises(topic) if exercise.id == variant.exercise)
-    assert sum(graded.points.values()) < full
-    broken = [
-        error
-        for error in graded.errors.values()
-        if isinstance(error, NameError | SyntaxError | TimeIsUpError)
-    ]
-    assert broken == [], "the variant itself is broken"
+    assert row.ended == ""
+    assert sum(row.points.values()) < full
+    assert row.broken == [], "the variant itself is broken"
 
 
 @pytest.mark.parametrize(("topic", "variant"), variants("alternative"))
-def test_an_alternative_keeps_full_points_and_passes_the_public_check(topic, variant, record_property):
+def test_an_alternative_keeps_full_points_and_passes_the_public_check(
+    topic, variant, outcomes, record_property
+):
     record_property("tally", f"{topic}: alternatives that keep full points")
-    graded = TOPICS[topic].grade({variant.exercise: variant.source}, exercise=variant.exercise)
-    assert graded.errors == {}
-    assert graded.total == sum(
-        exercise.points for exercise in graded_exercises(topic) if exercise.id == variant.exercise
-    )
-    assert [outcome.sentence for outcome in TOPICS[topic].check(variant) if not outcome.passed] == []
+    row = outcomes(topic)[variant.exercise, variant.name]
+    full = next(exercise.points for exercise in graded_exercises(topic) if exercise.id == variant.exercise)
+    assert row.ended == ""
+    assert row.errors == {}
+    assert sum(row.points.values()) == full
+    assert row.failed == {}
+
+
+@every_topic
+def test_each_variant_has_run_once(topic, outcomes, record_property):
+    """`outcomes` refuses a table in which one stands twice."""
+    rows = outcomes(topic)
+    assert rows.keys() == {(variant.exercise, variant.name) for variant in TOPICS[topic].variants}
+    report = f"public cases and hidden tests of {len(rows)} variants run, each once"
+    record_property("measured", f"{topic}: {report}")
 
 
 # ---- the public check -------------------------------------------------------------------------------------
 
 
 @every_exercise
-def test_the_public_check_passes_the_reference_in_less_than_0_3_seconds(topic, exercise, record_property):
-    names, public = TOPICS[topic].namespace(), TOPICS[topic].exercises[exercise.id]
-    functions = [names[name] for name in public.functions]
-    outcomes = run(public, functions)  # what torch loads at the first call is not the check's
-    seconds = min(_seconds(public, functions) for _ in range(3))
+def test_the_public_check_passes_the_reference(topic, exercise):
+    names = TOPICS[topic].namespace()
+    outcomes = TOPICS[topic].checked(exercise.id, names)
     assert [outcome.sentence for outcome in outcomes if not outcome.passed] == []
     assert 5 <= len(outcomes) <= 8
-    assert seconds < 0.3
-
-
-def _seconds(public, functions):
-    start = time.process_time()  # of this process alone, whatever else the machine is at; one thread computes
-    run(public, functions)
-    return time.process_time() - start
 
 
 @every_topic
-def test_the_public_check_names_at_least_four_mistakes_of_five(topic, record_property):
-    named = {}
-    for variant in TOPICS[topic].of_kind("misconception"):
-        found = match(TOPICS[topic].check(variant), fingerprints(topic).get(variant.exercise, ()))
-        named[variant.exercise, variant.name] = [diagnosis.name for diagnosis in found]
+def test_the_public_check_names_nearly_all_mistakes_each_alone(topic, outcomes, record_property):
+    named = {key: row.named for key, row in outcomes(topic).items() if row.kind == "misconception"}
     alone = [key for key, names in named.items() if names == [key[1]]]
     report = f"{len(alone)} of {len(named)} misconceptions named, each alone: {len(alone) / len(named):.1%}"
     record_property("measured", f"{topic}: {report}")
     others = {key: names for key, names in named.items() if key not in alone}
-    assert len(alone) / len(named) >= 0.80, others
+    assert len(alone) / len(named) >= 0.90, others
     assert set(others) == told_by_hidden_tests_only(topic), others
+
+
+@every_exercise
+def test_the_recorded_fingerprints_are_what_mistakes_give_today(topic, exercise, outcomes):
+    recorded = {row.name: row for row in load(topic).get(exercise.id, ())}
+    observed = {
+        row.name: row.observed
+        for row in outcomes(topic).values()
+        if row.exercise == exercise.id and row.kind == "misconception" and row.failed
+    }
+    assert list(drift(recorded, observed)) == []
 
 
 @every_topic
 def test_no_two_mistakes_have_the_same_fingerprint(topic):
     same = [
         (exercise, one.name, other.name)
-        for exercise, rows in fingerprints(topic).items()
+        for exercise, rows in load(topic).items()
         for one, other in combinations(rows, 2)
         if one.outputs.keys() == other.outputs.keys()
         and all(matches(one.outputs[case], other.outputs[case]) for case in one.outputs)
@@ -230,7 +228,7 @@ def test_no_two_mistakes_have_the_same_fingerprint(topic):
 
 @every_topic
 def test_a_mistake_that_gives_right_outputs_only_is_left_to_the_hidden_tests(topic):
-    recorded = {(exercise, row.name) for exercise, rows in fingerprints(topic).items() for row in rows}
+    recorded = {(exercise, row.name) for exercise, rows in load(topic).items() for row in rows}
     wrong = {(variant.exercise, variant.name) for variant in TOPICS[topic].of_kind("misconception")}
     assert wrong - recorded == told_by_hidden_tests_only(topic)
 

@@ -2,9 +2,9 @@
 
 import nbformat
 import pytest
-from grading.course.notebooks import HELPER
 from nbgrader.api import Gradebook
 
+from grading.course.notebooks import HELPER
 from grading.errors import LeakError, MasterError
 
 MASTER = "solutions/01_areas/assignment.py"
