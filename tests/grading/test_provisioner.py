@@ -23,8 +23,8 @@ from jupyter_client.manager import KernelManager
 from nbformat.v4 import new_code_cell, new_notebook
 
 from grading.commands import kernel as kernel_command
+from grading.jupyter import provisioner
 from grading.jupyter.provisioner import course_preload
-from grading.warm.jupyter_kernel import provisioner
 from tests.helpers import ROOT, run_tool
 
 pytestmark = [
