@@ -62,11 +62,12 @@ class Watch:
         for index, (name, thing, whole) in enumerate(self.holders):
             if (glance := _glance(thing)) == self.glances[index]:
                 continue  # nothing at all has changed, as mostly, and looking closer takes ten times as long
-            self.glances[index], before = glance, self.before[index]
+            before = self.before[index]
             if (now := _held(thing, whole)) != before:
                 parts = before if isinstance(before, dict) else ()
                 part = next((f".{part}" for part in parts if now.get(part) != before[part]), "")
                 raise TamperedError(f"{name}{part} was changed")
+            self.glances[index] = glance  # only now: what was changed is found at every look
 
     def _holders(self) -> Iterator[tuple[str, Any, bool]]:
         """Each thing that the contexts are made of and that holds others, by name; whether all count."""
