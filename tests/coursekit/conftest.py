@@ -20,7 +20,8 @@ def kernel() -> Callable[..., list[Output]]:
 
     def run(code: str, *, live: bool) -> list[Output]:
         request = client.execute(code, allow_stdin=live)
-        outputs = []
+        outputs: list[Output] = []
+        printed: Output | None = None  # what a cell prints comes in as many pieces as the machine is busy
         while True:
             try:
                 message = client.get_iopub_msg(timeout=PATIENCE)
@@ -34,7 +35,9 @@ def kernel() -> Callable[..., list[Output]]:
             if message["msg_type"] in ("display_data", "execute_result"):
                 outputs.append(content["data"])
             if message["msg_type"] == "stream" and content["name"] == "stdout":
-                outputs.append({"text/plain": content["text"]})
+                if printed is None:
+                    outputs.append(printed := {"text/plain": ""})
+                printed["text/plain"] = f"{printed['text/plain']}{content['text']}"
             if message["msg_type"] == "status" and content["execution_state"] == "idle":
                 return outputs
 

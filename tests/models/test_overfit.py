@@ -32,6 +32,9 @@ class Recipe:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
+# Layers of 4,096 channels each: minutes of Adam on a hundred million weights.
+SLOW = ("alexnet_2012", "alexnet_ungrouped", "fcn32s", "fcn16s", "fcn8s")
+
 # Networks without normalization want small steps, those with large strides larger images; small images, short
 # sequences and few filters keep the rest quick.
 RECIPES: Mapping[str, Recipe] = {
@@ -112,7 +115,7 @@ def rewarded_error(network: blockdrop.BlockDrop, x: Tensor, labels: Tensor) -> t
     return F.cross_entropy(output, labels) + 0.01 * policy, right
 
 
-@pytest.mark.networks(OTHERS)
+@pytest.mark.networks(OTHERS, slow=SLOW)
 def test_it_learns_sixteen_examples_by_heart_with_a_gradient_for_every_parameter(name):
     torch.manual_seed(0)
     recipe = recipe_of(name)

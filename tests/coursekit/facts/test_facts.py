@@ -301,7 +301,7 @@ def test_the_command_fails_when_a_difference_is_unexplained(
 
 
 def test_the_command_refuses_a_topic_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["facts", "--topic", "2"]) == 1
+    assert cli.main(["facts", "--topic", "2"]) == 2
     assert capsys.readouterr().err.startswith("coursekit: there is no topic '2'; there are 00, 01")
 
 

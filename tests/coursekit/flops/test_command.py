@@ -46,7 +46,7 @@ def test_a_program_reads_json(capsys):
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_on_stderr(capsys, words, message):
-    assert cli.main(["profile", *words]) == 1
+    assert cli.main(["profile", *words]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith(f"coursekit: {message}")

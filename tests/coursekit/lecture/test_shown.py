@@ -123,6 +123,7 @@ def test_nbconverts_page_has_the_prediction(exported):
 def test_where_a_person_sits_explore_shows_a_widget_that_starts_at_the_default(kernel):
     asked = kernel("from coursekit import lecture; print(lecture.is_live())", live=True)
     assert asked == [{"text/plain": "True\n"}]
+    kernel("import ipywidgets; ipywidgets.Widget.close_all()", live=True)  # those of the tests before
     outputs = kernel(DEMO + "\nNone", live=True)
     assert any(WIDGET in output for output in outputs)
     values = kernel(

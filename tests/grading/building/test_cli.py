@@ -63,7 +63,7 @@ def test_a_file_that_cannot_be_written_is_named_in_one_sentence(monkeypatch, cap
     def write(args):
         raise PermissionError(13, "Permission denied", "/there/grades.csv")
 
-    monkeypatch.setattr("grading.export.main", write)
+    monkeypatch.setattr("grading.commands.export.main", write)
     assert main(["export"]) == 1
     said = capsys.readouterr().err
     assert said.startswith(
@@ -126,7 +126,7 @@ def test_a_pipe_of_our_own_that_breaks_is_no_closed_pipe(monkeypatch):
     def work(args):
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr("grading.export.main", work)
+    monkeypatch.setattr("grading.commands.export.main", work)
     with open(os.devnull, "w") as nowhere:  # a stream that is still read
         monkeypatch.setattr(sys, "stdout", nowhere)
         monkeypatch.setattr(sys, "stderr", nowhere)
