@@ -22,7 +22,7 @@ ENGINE_VERSION = "two-processes-4"
 
 
 class Status(StrEnum):
-    """How a hand-in, or one cell of it, came out."""
+    """How a hand-in, or one cell of it, came out; `grading/commands/report.py` has a sign for each."""
 
     PASSED = "passed"  # full points
     PARTIAL = "partial"  # some points
