@@ -17,8 +17,8 @@ from tests.helpers import ROOT, TOPICS, run_tool
 pytestmark = [pytest.mark.notebooks, pytest.mark.slow]
 
 LECTURE_SECONDS, ASSIGNMENT_SECONDS, CELL_SECONDS = 90, 120, 10
-# On a machine that does other work at the same time a stricter clock would only measure that work.
-SLACK = float(os.environ.get("COURSE_TIME_SLACK", "1"))
+# The budgets of a quiet machine, which COURSE_TIME_SLACK=1 holds notebooks to; what is six times as slow is broken on any.
+SLACK = float(os.environ.get("COURSE_TIME_SLACK", "6"))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def code_cells(path: Path) -> list[nbformat.NotebookNode]:
 def test_the_lecture_runs_in_time_and_prints_what_was_kept(topic, tmp_path, record_property):
     lecture, times = ROOT / "notebooks" / topic / f"{topic}_lecture.ipynb", tmp_path / "times.xml"
     settings = ["-c", os.devnull, "--rootdir", str(tmp_path), "-q", "-p", "no:cacheprovider"]
-    nbval = ["--nbval-lax", "--nbval-cell-timeout", "120", "--junit-xml", str(times)]
+    nbval = ["--nbval-lax", "--nbval-cell-timeout", "900", "--junit-xml", str(times)]
     ran = run_tool("python", "-m", "pytest", *settings, *nbval, str(lecture), cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout[-4000:]
     cells = [float(cell.get("time")) for cell in ElementTree.parse(times).iter("testcase")]
