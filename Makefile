@@ -48,6 +48,7 @@ check: setup ## format, lint, types, who imports whom, and generated files up to
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests benchmarks scripts
 	$(BIN)/lint-imports
 	$(BIN)/grading build --check
 

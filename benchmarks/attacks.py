@@ -37,7 +37,7 @@ from grading.handins.plan import plan
 from grading.records import Status
 from tests.attacks import siege
 from tests.attacks.corpus import ATTACKS
-from tests.attacks.corpus.attack import PUZZLES, TENSORS, Attack, hand_in, make_course, released
+from tests.attacks.corpus.attack import MARKERS, PUZZLES, TENSORS, Attack, hand_in, make_course, released
 
 CELL_SECONDS = 20
 """For stock, whose kernels import torch in the first cell."""
@@ -99,7 +99,7 @@ def autograde(config: Config, attack: Attack) -> set[str]:
     environment = {
         **os.environ,
         "HOME": str(config.root / "home"),
-        "DATABASE_PASSWORD": siege.MARKERS["environment"],
+        "DATABASE_PASSWORD": MARKERS["environment"],
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
     subprocess.run([*walls, "sh", "-c", script], env=environment, capture_output=True, check=False)

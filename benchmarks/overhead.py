@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("topics", nargs="+", help='"small" or the name of a topic')
     parser.add_argument("--hand-ins", type=int, default=30)
     arguments = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for topic in arguments.topics:
         with tempfile.TemporaryDirectory() as folder:
             rows += measures(topic, arguments.hand_ins, Path(folder).resolve())

@@ -38,7 +38,7 @@ A = MadeUp.assignment
 RESULTS = ROOT / "benchmarks" / "results" / "scaling.json"
 BEGIN_SECONDS = 180
 """How long scheduler and workers may take to be there on a busy machine."""
-ANSWERS = (
+ANSWERS: tuple[dict[str, str], ...] = (
     {},
     {"double": "def double(x):\n    return x + x"},
     {"double": "def double(x):\n    return x + 2"},

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from training import keep, machine
+from training import keep, machine  # type: ignore[import-not-found]
 
 import coursekit
 from coursekit import data

@@ -10,6 +10,7 @@ import torch
 
 from benchmarks import models
 from benchmarks.models import Setting
+from coursekit.models import from_torchvision
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +98,14 @@ def test_over_the_rounds_every_contender_follows_every_other_and_has_every_place
 
 
 def test_each_turn_begins_with_a_call_that_is_not_timed(monkeypatch):
-    monkeypatch.setitem(models.CLOCKS, "wall", lambda call: (order.append("timed"), call(), 1.0)[-1])
     order: list[str] = []
+
+    def timed(call):
+        order.append("timed")
+        call()
+        return 1.0
+
+    monkeypatch.setitem(models.CLOCKS, "wall", timed)
     contenders = {who: (lambda who=who: order.append(who)) for who in "ab"}
     times = models.take_turns(contenders, "wall", rounds=2, budget=0.0)
     assert {who: len(t) for who, t in times.items()} == {"a": 2, "b": 2}
@@ -120,10 +127,9 @@ def test_settings_are_read_and_named():
 
 
 def test_networks_that_are_not_one_function_are_not_compared(monkeypatch):
-    real = models.from_torchvision
-
     def wrong_weights(name, state):
-        return {key: value + 0.5 if "weight" in key else value for key, value in real(name, state).items()}
+        right = from_torchvision(name, state)
+        return {key: value + 0.5 if "weight" in key else value for key, value in right.items()}
 
     monkeypatch.setattr(models, "from_torchvision", wrong_weights)
     with pytest.raises(AssertionError, match="not close"):

@@ -25,7 +25,7 @@ def declared() -> list[Requirement]:
 
 def locked() -> dict[str, Version]:
     """Name → version of every pin that applies to this interpreter."""
-    pins = {}
+    pins: dict[str, Version] = {}
     for line in LOCK_LINES:
         pin = Requirement(line)
         if pin.marker is None or pin.marker.evaluate():

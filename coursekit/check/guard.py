@@ -80,7 +80,7 @@ class _OperatorMode(TorchDispatchMode):
         return False
 
     def __init__(self, watch: Watch, rules: Mapping[str, Group]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.watch = watch
         self.patterns = tuple((name, rule.operators) for name, rule in rules.items() if rule.operators)
 

@@ -34,7 +34,7 @@ def frame(records: list[dict[str, Any]]) -> Any:
         ImportError: without pandas, with the command that installs it.
     """
     try:
-        import pandas as pd  # type: ignore[import-untyped]
+        import pandas as pd
     except ImportError as error:
         raise ImportError("to_dataframe needs pandas: install it with `pip install pandas`") from error
     return pd.DataFrame(records)

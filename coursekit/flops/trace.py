@@ -223,7 +223,7 @@ class _Operations(TorchDispatchMode):
         return False  # or the first operation imports torch's compiler, which takes two seconds
 
     def __init__(self, functions: _Functions, memory: _Memory, device: torch.device) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.functions = functions
         self.memory = memory
         self.meta = device.type == "meta"

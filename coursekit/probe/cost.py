@@ -84,7 +84,7 @@ class _Allocations(TorchDispatchMode):
         return False
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.known: weakref.WeakSet[Any] = weakref.WeakSet()
         self.live = self.peak = 0
 

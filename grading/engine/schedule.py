@@ -58,7 +58,7 @@ def run_jobs(
     scheduler: str | None = None,
     quiet: bool = False,
     keep: Callable[[Outcome], Outcome] = lambda outcome: outcome,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """The outcome of each job, in the order in which they end; they are begun in the order given.
 
     workers: hand-ins at a time. scheduler: address of a Dask scheduler whose workers do it instead; they must

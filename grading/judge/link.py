@@ -222,7 +222,7 @@ class Link:
         }
         weights = {number: tensor for number, tensor in self.twins.tensors.items() if tensor.requires_grad}
         anchor = torch.zeros((), requires_grad=True)  # weights without a twin need a backward pass as well
-        joined = RemoteCall.apply(
+        joined = RemoteCall.apply(  # type: ignore[no-untyped-call]
             Ticket(self, call, list(outputs), list(inputs), list(weights)),
             [tensor.detach() for tensor in outputs.values()],
             anchor,

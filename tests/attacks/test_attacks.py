@@ -6,7 +6,7 @@ from grading import cli
 from grading.records import Status
 from tests.attacks import siege
 from tests.attacks.corpus import ATTACKS
-from tests.attacks.corpus.attack import PUZZLES, TENSORS, full
+from tests.attacks.corpus.attack import MARKERS, PUZZLES, TENSORS, full
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
@@ -50,8 +50,8 @@ def test_the_class_can_be_reported_exported_and_given_feedback(aftermath, monkey
 
 
 def test_what_an_attack_found_would_be_noticed():
-    assert siege.leaked('"found: ' + siege.MARKERS["hidden"] + '"') == {"hidden"}
-    assert siege.leaked("a traceback with " + siege.MARKERS["hidden"]) == set()
+    assert siege.leaked('"found: ' + MARKERS["hidden"] + '"') == {"hidden"}
+    assert siege.leaked("a traceback with " + MARKERS["hidden"]) == set()
 
 
 def test_there_are_attacks_of_every_kind():

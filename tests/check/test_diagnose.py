@@ -186,9 +186,8 @@ def test_a_relation_must_hold_in_every_failing_case():
 
 
 def test_a_count_that_is_one_too_large_is_named():
-    counts = Exercise(
-        "n", ("n",), tuple(Case(str(i), lambda i=i: (i,), expected=lambda i: i * 2) for i in (1, 2)), ()
-    )
+    cases = tuple(Case(str(i), lambda i=i: (i,), expected=lambda i: i * 2) for i in (1, 2))  # type: ignore[misc]
+    counts = Exercise("n", ("n",), cases, ())
     assert names(lambda i: i * 2 + 1, exercise=counts) == ["off-by-one"]
     assert names(lambda i: i * 2 + (1 if i == 1 else -1), exercise=counts) == []
 

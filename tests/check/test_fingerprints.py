@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -263,7 +264,7 @@ def test_what_drifts_is_said():
     recorded = {row.name: row for row in read(record(request(AVERAGES, FORGETS_ERROR)))["moving_sum"]}
 
     def observed(source):
-        names = {"torch": torch}
+        names: dict[str, Any] = {"torch": torch}
         exec(source, names)
         return {o.case.name: observation(o) for o in run(made_up.MOVING_SUM, [names["moving_sum"]])}
 

@@ -38,7 +38,7 @@ CONVOLUTIONS = {
     "aten": lambda: torch.ops.aten.convolution(X, W, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1),
     "aten, specialised": lambda: torch.ops.aten.mkldnn_convolution(X, W, None, [0, 0], [1, 1], [1, 1], 1),
     "F.conv_tbc": lambda: torch.conv_tbc(X[0], torch.ones(1, 5, 2), torch.zeros(2)),
-    "the gradient helper": lambda: torch.nn.grad.conv2d_weight(X, W.shape, torch.ones(1, 1, 3, 3)),
+    "the gradient helper": lambda: torch.nn.grad.conv2d_weight(X, W.shape, torch.ones(1, 1, 3, 3)),  # type: ignore[attr-defined]
     "inference mode": lambda: torch.inference_mode()(F.conv2d)(X, W),
     "vmap": lambda: torch.func.vmap(lambda image: F.conv2d(image, W))(X[None]),
     "meta tensors": lambda: F.conv2d(X.to("meta"), W.to("meta")),

@@ -1,6 +1,6 @@
 """A real kernel to talk to, as a front end does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import Empty
 
 import pytest
@@ -11,7 +11,7 @@ PATIENCE = 600  # seconds; a kernel that imports torch on a busy machine takes m
 
 
 @pytest.fixture(scope="session")
-def kernel() -> Callable[..., list[Output]]:
+def kernel() -> Iterator[Callable[..., list[Output]]]:
     """A function that runs code in one kernel and returns its outputs.
 
     `live` says whether the front end offers to answer `input()`, as those with a person before them do.

@@ -307,7 +307,11 @@ def test_lab_and_live_start_jupyterlab_of_this_python(course, monkeypatch, argum
     class Done:
         returncode = 0
 
-    monkeypatch.setattr(cli.subprocess, "run", lambda command, check: started.append(command) or Done())
+    def run(command, check):
+        started.append(command)
+        return Done()
+
+    monkeypatch.setattr("coursekit.cli.subprocess.run", run)
     assert cli.main(arguments) == 0
     words = [word.format(folder=course) for word in expected]
     assert started == [[sys.executable, "-m", "jupyterlab", *words]]

@@ -13,7 +13,8 @@ DRAWN = re.compile(r"^ {4}((?:│   |    )*(?:├── |└── )?)(\w+Error)
 
 def drawn() -> dict[str, str]:
     """Class -> the class above it, as the module's docstring draws them."""
-    above, parents = {}, {}
+    above: dict[int, str] = {}
+    parents: dict[str, str] = {}
     for branch, name in DRAWN.findall(errors.__doc__):
         depth = len(branch) // 4
         parents[name] = above.get(depth - 1, "Exception")

@@ -21,7 +21,7 @@ from coursekit.train import RandomCrop, TrainConfig, evaluate, fit, progress
 from coursekit.train.step import half_type
 
 
-def network(seed: int = 0, dropout: float = 0.0) -> nn.Module:
+def network(seed: int = 0, dropout: float = 0.0) -> nn.Sequential:
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(dropout), nn.Flatten(), nn.Linear(144, 3)
@@ -49,7 +49,8 @@ def by_hand(
     order = torch.Generator().manual_seed(config.seed)
     velocity = {p: torch.zeros_like(p) for p in model.parameters()}
     steps = math.ceil(len(y) / config.batch_size)
-    losses, path = [], []
+    losses: list[float] = []
+    path: list[dict[str, torch.Tensor]] = []
     model.train()
     for _ in range(config.epochs):
         total_loss = 0.0
@@ -293,11 +294,17 @@ def test_a_gpu_without_bfloat16_gets_float16(supported, half, monkeypatch):
 
 
 def test_a_compiled_network_learns_the_same_and_odd_batches_are_not_compiled_for(monkeypatch):
-    compiled, sizes = torch.compile, []
+    compiled = torch.compile
+    sizes: list[int] = []
 
     def traced(model):
         run = compiled(model, backend="eager")  # traces as the real one does, without a C++ compiler
-        return lambda x: (sizes.append(len(x)), run(x))[1]
+
+        def counted(x):
+            sizes.append(len(x))
+            return run(x)
+
+        return counted
 
     monkeypatch.setattr(torch, "compile", traced)
     ours, plain = network(), network()

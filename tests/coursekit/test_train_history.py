@@ -96,8 +96,8 @@ def lines(figure) -> list[dict[str, tuple[list[float], list[float]]]]:
 
 def test_the_figure_holds_losses_and_accuracies_by_epoch():
     loss, accuracy = lines(history().plot())
-    assert loss["training"] == ([1, 2, 3], pytest.approx([2, 1, 2 / 3]))
-    assert loss["test"] == ([1, 2, 3], pytest.approx([3, 1.5, 1]))
+    assert loss["training"] == ([1, 2, 3], pytest.approx([2, 1, 2 / 3]))  # type: ignore[comparison-overlap]
+    assert loss["test"] == ([1, 2, 3], pytest.approx([3, 1.5, 1]))  # type: ignore[comparison-overlap]
     assert accuracy["training"][1] == pytest.approx([50, 75, 250 / 3])
     assert accuracy["test"][1] == pytest.approx([40, 70, 80])
 
@@ -106,7 +106,7 @@ def test_the_figure_can_hold_the_learning_rate_and_count_steps():
     figure = history().plot(against="steps", lr=True)
     loss, accuracy, rate = lines(figure)
     assert [panel["training"][0] for panel in (loss, accuracy)] == [[10, 20, 30]] * 2
-    assert rate["rate"] == ([10, 20, 30], pytest.approx([0.1, 0.05, 0.1 / 3]))
+    assert rate["rate"] == ([10, 20, 30], pytest.approx([0.1, 0.05, 0.1 / 3]))  # type: ignore[comparison-overlap]
     assert [ax.get_xlabel() for ax in figure.axes] == ["step"] * 3
 
 

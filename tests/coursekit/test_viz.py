@@ -1,6 +1,7 @@
 """The course's figures: what they hold, and that it can be read and seen."""
 
 import io
+from typing import cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,7 +27,7 @@ def closed_figures():
 
 
 def figure_of(drawing: Figure | Axes) -> Figure:
-    return drawing if isinstance(drawing, Figure) else drawing.figure
+    return drawing if isinstance(drawing, Figure) else cast(Figure, drawing.figure)
 
 
 def texts(drawing: Figure | Axes) -> list[str]:
@@ -128,7 +129,7 @@ def test_the_palette_is_okabe_and_itos():
 
 
 def drawn(ax: Axes) -> np.ndarray:
-    return ax.images[0].get_array()
+    return cast(np.ndarray, ax.images[0].get_array())
 
 
 def test_images_keep_their_values_and_colours():
@@ -195,7 +196,7 @@ def test_curves_differ_in_marker_as_well_as_in_colour():
 
 def test_bars_write_their_value_and_show_every_seed():
     ax = viz.bars({"CNN": [0.98, 0.99], "SVM": 0.95}, ylabel="accuracy (%)", percent=True, digits=1)
-    assert [bar.get_width() for bar in ax.patches] == pytest.approx([98.5, 95])
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([98.5, 95])  # type: ignore[attr-defined]
     assert {"98.5 %", "95 %", "CNN", "SVM"} <= set(texts(ax))
     assert list(ax.lines[0].get_xdata()) == pytest.approx([98, 99])
 
@@ -300,10 +301,10 @@ def test_receptive_fields_are_squares_of_the_measured_size_inside_the_axes():
     network = nn.Sequential(nn.Conv2d(1, 1, 5, padding=2), nn.MaxPool2d(2), nn.Conv2d(1, 1, 5, padding=2))
     rows = probe.measure(network, (1, 16, 16))
     figure = viz.receptive_fields(torch.rand(16, 16), rows)
-    squares = [p for p in figure.axes[0].patches if p.get_label().startswith(("0", "1", "2"))]
-    assert [square.get_width() for square in squares] == [5, 6, 14]
+    squares = [p for p in figure.axes[0].patches if p.get_label().startswith(("0", "1", "2"))]  # type: ignore[attr-defined]
+    assert [square.get_width() for square in squares] == [5, 6, 14]  # type: ignore[attr-defined]
     left, right = figure.axes[0].get_xlim()
-    assert all(left <= s.get_x() and s.get_x() + s.get_width() <= right for s in squares)
+    assert all(left <= s.get_x() and s.get_x() + s.get_width() <= right for s in squares)  # type: ignore[attr-defined]
 
 
 def test_a_matrix_is_divided_where_its_blocks_end():

@@ -61,8 +61,8 @@ def test_the_same_colour_is_the_same_height_in_every_panel(log):
         assert colour_at(first, height) == colour_at(second, height)
     assert colour_at(first, 0.2) != colour_at(first, 3.0)
     filled = next(c for c in first.collections if c.get_array() is not None)
-    assert filled.norm.boundaries[-1] == pytest.approx(STEEP.max().item())
-    assert filled.norm.boundaries[0] == pytest.approx(BOWL.min().item())
+    assert filled.norm.boundaries[-1] == pytest.approx(STEEP.max().item())  # type: ignore[attr-defined]
+    assert filled.norm.boundaries[0] == pytest.approx(BOWL.min().item())  # type: ignore[attr-defined]
 
 
 def test_the_panels_share_their_axes_and_each_marks_the_network():

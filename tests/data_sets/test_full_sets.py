@@ -20,6 +20,7 @@ import torch
 
 from coursekit import data
 from coursekit.data import full, idx
+from coursekit.data.shipped import DIGIT_CLASSES, FASHION_CLASSES
 
 torchvision = pytest.importorskip("torchvision")
 
@@ -225,8 +226,8 @@ def test_fashion_mini_is_a_part_of_the_real_fashion_mnist():
 
 
 def test_the_class_names_are_torchvision_s():
-    assert tuple(torchvision.datasets.FashionMNIST.classes) == full.FASHION_CLASSES
-    assert tuple(c[0] for c in torchvision.datasets.MNIST.classes) == full.DIGIT_CLASSES
+    assert tuple(torchvision.datasets.FashionMNIST.classes) == FASHION_CLASSES
+    assert tuple(c[0] for c in torchvision.datasets.MNIST.classes) == DIGIT_CLASSES
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import textwrap
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import nbclient
 import nbformat
@@ -146,7 +147,7 @@ def test_the_command_makes_jupyter_offer_the_kernel(tmp_path, capsys):
 def test_a_kernel_finds_torch_imported_and_starts_sooner_than_a_cold_one(warm, record_property):
     assert warm.is_warm
     assert warm.tell("import sys; print('torch' in sys.modules)") == "True"
-    seconds = {"python3": [], "warm": []}
+    seconds: dict[str, list[float]] = {"python3": [], "warm": []}
     for name in ("python3", "warm", "warm", "warm"):
         start = time.perf_counter()
         with kernel(name) as started:
@@ -236,7 +237,7 @@ def test_the_threads_a_user_asks_for_are_the_threads_there_are(specs):
 
 def test_a_figure_is_shown_with_and_without_the_magic(warm):
     for magic in ("", "%matplotlib inline\n"):
-        shown = []
+        shown: list[dict[str, Any]] = []
         warm.client.execute_interactive(
             f"{magic}import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])",
             timeout=30,
@@ -248,7 +249,7 @@ def test_a_figure_is_shown_with_and_without_the_magic(warm):
 
 
 def test_a_widget_tells_python_that_it_was_moved(warm):
-    seen = []
+    seen: list[dict[str, Any]] = []
     warm.client.execute_interactive(
         "import ipywidgets\nslider = ipywidgets.IntSlider(3)\nslider",
         timeout=30,
@@ -431,8 +432,8 @@ def test_the_nearest_course_says_what_is_imported(tmp_path):
 
 
 def lines(*cells):
-    cells = [new_code_cell(cell, execution_count=1) for cell in cells]
-    return new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+    made = [new_code_cell(cell, execution_count=1) for cell in cells]
+    return new_notebook(cells=made, metadata={"language_info": {"name": "python"}})
 
 
 def test_nbclient_runs_a_notebook():

@@ -48,16 +48,21 @@ def prose(topic: str, fact: str) -> list[str]:
     return [" ".join(cell.source.split()) for cell in cells if fact in facts_of(cell)]
 
 
+def ids(topic: str) -> set[str]:
+    number = number_of(topic)
+    return {fact.id for fact in facts(number)} | {claim.id for claim in claims(number)}
+
+
 @every_topic
 def test_every_fact_and_claim_is_told_in_some_cell(topic: str) -> None:
-    listed = {entry.id for entry in [*facts(number_of(topic)), *claims(number_of(topic))]}
+    listed = ids(topic)
     assert listed - told_in(masters_of(topic)) == set()
 
 
 @every_topic
 def test_no_cell_names_a_fact_of_its_topic_that_does_not_exist(topic: str) -> None:
     own = {fact for fact in told_in(masters_of(topic)) if fact.startswith(f"{number_of(topic)}-")}
-    assert own - {entry.id for entry in [*facts(number_of(topic)), *claims(number_of(topic))]} == set()
+    assert own - ids(topic) == set()
 
 
 @every_topic

@@ -146,7 +146,7 @@ def test_the_grouped_network_is_two_towers_that_meet_in_conv3(paper):
 
     with torch.no_grad():
         towers = [half(x, paper.conv1, 0), half(x, paper.conv1, 1)]
-        towers = F.max_pool2d(normalized(torch.cat(towers, 1)), 3, 2).chunk(2, 1)
+        towers = list(F.max_pool2d(normalized(torch.cat(towers, 1)), 3, 2).chunk(2, 1))
         towers = [half(maps, paper.conv2, tower) for tower, maps in enumerate(towers)]
         both = F.max_pool2d(normalized(torch.cat(towers, 1)), 3, 2)
         towers = [half(both, paper.conv3, tower) for tower in (0, 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
-from timm.layers import StdConv2d as TimmStdConv2d
+from timm.layers.std_conv import StdConv2d as TimmStdConv2d
 from torch import nn
 from torch.nn import functional as F
 

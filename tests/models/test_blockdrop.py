@@ -16,7 +16,9 @@ from tests.models.zoo import example, parameters
 @pytest.fixture
 def network() -> BlockDrop:
     torch.manual_seed(0)
-    return create_model("blockdrop", num_classes=10, depth=32).eval()
+    model = create_model("blockdrop", num_classes=10, depth=32).eval()
+    assert isinstance(model, BlockDrop)
+    return model
 
 
 def macs(network: nn.Module) -> int:

@@ -20,7 +20,9 @@ INPUTS = (64, *[256] * 3, *[512] * 4, *[1024] * 6, *[2048] * 2)
 @pytest.fixture
 def network() -> ConvNetAIG:
     torch.manual_seed(0)
-    return create_model("convnet_aig50", num_classes=10).eval()
+    model = create_model("convnet_aig50", num_classes=10).eval()
+    assert isinstance(model, ConvNetAIG)
+    return model
 
 
 def small_images(batch: int = 2) -> Tensor:

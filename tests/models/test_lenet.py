@@ -21,6 +21,7 @@ def test_lenet5_has_the_parameters_and_the_shapes_of_its_table():
 
 def test_the_lecture_s_lenet5_averages_its_windows_and_bends_with_tanh():
     model = create_model("lenet5", num_classes=10, in_channels=1)
+    assert isinstance(model, nn.Sequential)
     assert [type(layer) for layer in model][1:] == [
         *(nn.Conv2d, nn.Tanh, nn.AvgPool2d) * 2,
         nn.Flatten,
@@ -72,5 +73,6 @@ def test_lenet5_refuses_what_it_does_not_have(option, message):
 )
 def test_options_put_other_layers_in_place_and_no_weights(option, layer):
     model = create_model("lenet5", num_classes=10, in_channels=1, **option)
+    assert isinstance(model, nn.Sequential)
     assert any(isinstance(module, layer) for module in model)
     assert parameters(model) == 61_706

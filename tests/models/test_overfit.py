@@ -89,7 +89,7 @@ def _give_memory_back() -> Iterator[None]:
 def without_dropout(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.Dropout) or type(module).__name__ == "StochasticDepth":
-            module.p = 0.0
+            module.p = 0.0  # type: ignore[assignment]
     return network.train()
 
 

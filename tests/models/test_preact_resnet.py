@@ -86,6 +86,7 @@ def test_norm_and_relu_come_first_and_nothing_after_the_addition(kind: type[PreA
     active = F.relu(x / (1 + 1e-5) ** 0.5)  # a fresh batch norm in eval mode
     torch.testing.assert_close(same(x), x + same.residual(active))
     half = kind(x.shape[1], 8, 2, **layers).eval()
+    assert half.shortcut is not None
     torch.testing.assert_close(half(x), half.shortcut(active) + half.residual(active))
 
 

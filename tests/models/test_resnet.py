@@ -118,10 +118,11 @@ def test_a_plain_network_is_its_resnet_of_option_a_less_the_additions() -> None:
 
 @pytest.mark.parametrize("kind", [BasicBlock, Bottleneck])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_block_adds_its_shortcut_before_the_relu(kind: type[ResidualBlock], stride: int) -> None:
+def test_a_block_adds_its_shortcut_before_the_relu(kind: type[BasicBlock | Bottleneck], stride: int) -> None:
     torch.manual_seed(0)
     block, x = kind(8, 4, stride).eval(), torch.randn(2, 8, 7, 7)
     out = block(x)
+    assert block.shortcut is not None
     assert torch.equal(out, F.relu(block.residual(x) + block.shortcut(x)))
     assert block.residual(x).min() < 0
     assert out.shape == (2, 4 * kind.expansion, 7 // stride + stride - 1, 7 // stride + stride - 1)
@@ -163,6 +164,7 @@ def test_zero_init_makes_every_block_its_shortcut(name: str) -> None:
     blocks = [m for m in model.modules() if isinstance(m, ResidualBlock)]
     for block in (blocks[0], blocks[-1]):
         x = torch.rand(1, next(block.parameters()).shape[1], 3, 3)
+        assert block.shortcut is not None
         assert torch.equal(block(x), F.relu(block.shortcut(x)))
 
 

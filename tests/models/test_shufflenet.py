@@ -169,7 +169,7 @@ def test_the_shuffle_lets_every_group_see_all_groups():
     unit = ShuffleUnit(c, c, stride=1, groups=groups).eval()
     nn.init.uniform_(unit.compress.conv.weight, 0.1, 1.0)  # so that ReLU cuts nothing off
     assert reach(unit, c).all()
-    unit.shuffle = nn.Identity()
+    unit.shuffle = nn.Identity()  # type: ignore[assignment]
     blocks = torch.block_diag(*[torch.ones(c // groups, c // groups)] * groups).bool()
     assert torch.equal(reach(unit, c), blocks)
 

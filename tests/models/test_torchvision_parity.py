@@ -77,7 +77,7 @@ def without_chance(network: nn.Module) -> nn.Module:
         if isinstance(module, nn.MultiheadAttention):
             module.dropout = 0.0
         if type(module).__name__ == "StochasticDepth":
-            module.p = 0.0
+            module.p = 0.0  # type: ignore[assignment]
     return network.train()
 
 

@@ -1,6 +1,7 @@
 """Topic 01: what its tests have that no other topic's have; `test_topics.py` holds what all share."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def test_the_stack_of_alexnet_has_the_fields_that_can_be_counted_by_hand():
 
 def _alexnet():
     cell = next(cell for cell in TOPIC.master.cells if "ALEXNET = [" in cell.source)
-    names = {}
+    names: dict[str, Any] = {}
     execute(cell.source.split("\nwith ")[0], names, "AlexNet's table")
     return names["ALEXNET"]
 

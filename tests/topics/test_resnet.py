@@ -1,6 +1,7 @@
 """Topic 04: what its tests have that no other topic's have; `test_topics.py` holds what all share."""
 
 import json
+from typing import Any, cast
 
 import pytest
 import torch
@@ -109,7 +110,7 @@ def test_in_evaluation_mode_a_card_shows_whole_numbers(answers, exercise):
     for outcome in run(public, [answers[name] for name in public.functions]):
         if outcome.case.call.endswith(".eval()(x)"):
             seen += 1
-            for number in outcome.got.flatten().tolist():
+            for number in cast(torch.Tensor, outcome.got).flatten().tolist():
                 assert abs(number - round(number)) < 1e-4, outcome.case.name
                 assert abs(number) < 1000, outcome.case.name
     assert seen >= 3
@@ -125,11 +126,13 @@ def sentences(exercise, *functions):
 
 
 def test_a_missing_norm_is_named_in_words(answers):
-    class Block(answers["BasicBlock"]):
+    base: Any = answers["BasicBlock"]
+
+    class Block(base):
         def __init__(self, c_in, channels, stride=1):
             super().__init__(c_in, channels, stride)
-            if self.downsample is not None:
-                self.downsample = self.downsample[0]
+            if self.downsample is not None:  # type: ignore[has-type]
+                self.downsample = self.downsample[0]  # type: ignore[has-type]
 
     said = sentences("basic_block", Block)["what it consists of"]
     assert said == (
@@ -139,7 +142,9 @@ def test_a_missing_norm_is_named_in_words(answers):
 
 
 def test_one_norm_in_two_places_is_one_norm(answers):
-    class Block(answers["Bottleneck"]):
+    base: Any = answers["Bottleneck"]
+
+    class Block(base):
         def __init__(self, c_in, channels, stride=1):
             super().__init__(c_in, channels, stride)
             self.bn2 = self.bn1
@@ -149,7 +154,9 @@ def test_one_norm_in_two_places_is_one_norm(answers):
 
 
 def test_weights_without_a_part_in_the_output_are_counted(answers):
-    class Block(answers["BasicBlock"]):
+    base: Any = answers["BasicBlock"]
+
+    class Block(base):
         def forward(self, x):
             out = self.bn2(self.conv2(F.relu(self.bn2(self.conv1(x)))))
             return F.relu(out + (x if self.downsample is None else self.downsample(x)))

@@ -1,7 +1,7 @@
 """Every topic: right answers get their points, mistakes lose some, the check says which mistake it was."""
 
 import ast
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import combinations
 
 import pytest
@@ -61,14 +61,14 @@ def test_every_topic_with_public_checks_is_here():
 @every_topic
 def test_the_header_says_what_the_cells_hold(topic):
     master, graded = TOPICS[topic].master, graded_exercises(topic)
-    points = Counter()
+    points: defaultdict[str | None, float] = defaultdict(float)
     for cell in master.cells:
         if cell.role in ("test", "manual"):
             points[cell.exercise] += cell.points
     assert points == {exercise.id: exercise.points for exercise in master.header.exercises}
     assert [cell.exercise for cell in master.with_role("answer")] == [exercise.id for exercise in graded]
     assert [cell.exercise for cell in master.with_role("check")] == [exercise.id for exercise in graded]
-    assert sum(exercise.minutes for exercise in master.header.exercises) == master.header.minutes
+    assert sum(exercise.minutes for exercise in master.header.exercises) == master.header.minutes  # type: ignore[misc]
     grade_ids = [cell.grade_id for cell in master.cells if cell.grade_id]
     assert len(grade_ids) == len(set(grade_ids))
 

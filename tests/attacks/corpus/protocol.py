@@ -35,7 +35,7 @@ def replies(name: str, tries: str, gains: str, code: str, **more: object) -> Att
     answers = {"total": plain(code) + "\ndef total(numbers):\n    return 0"}
     if more.get("assignment") == TENSORS:
         answers = {"double": plain(code) + "\ndef double(x):\n    return 0"}
-    return Attack(name, tries, gains, answers=answers, first=SPEAK, **more)  # type: ignore[arg-type]
+    return Attack(name, tries, gains, answers=answers, first=SPEAK, **more)
 
 
 ATTACKS = [

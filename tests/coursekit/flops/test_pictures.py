@@ -29,9 +29,9 @@ def test_a_profile_is_drawn_as_three_charts_with_a_bar_a_layer():
     figure = p.plot()
     memory, params, macs = figure.axes
     layers = [row for row in p.rows if row.is_layer]
-    assert [bar.get_width() * 1024 for bar in memory.patches] == [row.activation_bytes for row in layers]
-    assert [bar.get_width() for bar in params.patches] == [row.params for row in layers]
-    assert [bar.get_width() for bar in macs.patches] == [row.macs for row in layers]
+    assert [bar.get_width() * 1024 for bar in memory.patches] == [row.activation_bytes for row in layers]  # type: ignore[attr-defined]
+    assert [bar.get_width() for bar in params.patches] == [row.params for row in layers]  # type: ignore[attr-defined]
+    assert [bar.get_width() for bar in macs.patches] == [row.macs for row in layers]  # type: ignore[attr-defined]
     assert [label.get_text() for label in memory.get_yticklabels()] == [row.name for row in layers]
     colours = {axes.patches[0].get_facecolor() for axes in figure.axes}
     assert len(colours) == 3
@@ -45,7 +45,7 @@ def test_a_deep_network_is_drawn_by_block_and_no_block_is_lost(name):
         figure.axes, (p.activation_bytes / 1024, p.params, p.flops("lecture")), strict=True
     ):
         assert 5 <= len(axes.patches) <= MOST_BARS
-        assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(total)
+        assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(total)  # type: ignore[attr-defined]
 
 
 def test_no_label_of_a_profile_covers_another():

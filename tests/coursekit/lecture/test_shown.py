@@ -46,7 +46,7 @@ def images_of(markup: str) -> list[tuple[str, np.ndarray]]:
     found = []
     for tag in BeautifulSoup(markup, "html.parser").find_all("img"):
         content = base64.b64decode(tag["src"].removeprefix("data:image/png;base64,"))
-        found.append((tag["alt"], np.asarray(Image.open(io.BytesIO(content)))))
+        found.append((str(tag["alt"]), np.asarray(Image.open(io.BytesIO(content)))))
     return found
 
 

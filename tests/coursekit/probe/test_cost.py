@@ -16,7 +16,7 @@ def test_latency_is_that_of_the_call():
 
 
 def test_latency_calls_warmup_and_repeats_times():
-    calls = []
+    calls: list[int] = []
     probe.latency(calls.append, 1, repeats=4, warmup=2)
     assert len(calls) == 6
 

@@ -40,7 +40,7 @@ def test_the_source_has_hidden_tests_and_the_release_only_what_they_say(small):
 
 def test_building_again_writes_nothing_and_runs_no_lecture(small):
     before = {path: path.stat().st_mtime_ns for path in small.root.rglob("*") if path.is_file()}
-    said = []
+    said: list[str] = []
     from grading.commands.build import build
 
     built = build(small.config, say=said.append)

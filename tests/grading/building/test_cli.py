@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ def with_closed_pipe(work, stream):
     """Status and other output of a command that does this, once nobody reads one of its streams any more."""
     reading, writing = os.pipe()
     os.close(reading)  # before it begins: the first write fails, without a race
-    others = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: writing}
+    others: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: writing}
     process = subprocess.Popen([sys.executable, "-c", PRINTS.replace("WORK", work)], cwd=ROOT, **others)
     os.close(writing)
     said = process.communicate()

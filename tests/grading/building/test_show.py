@@ -1,5 +1,7 @@
 """`grading build --show`: the whole text of an answer that is written as edits."""
 
+from typing import Any
+
 import pytest
 
 from grading.cli import main
@@ -27,7 +29,7 @@ def show(unbuilt, capsys):
 def test_an_edited_answer_is_shown_whole_and_runs(show):
     status, out, err = show("01_areas/trapezium/forgets-to-halve")
     assert (status, err) == (0, "")
-    names = {}
+    names: dict[str, Any] = {}
     exec(out, names)
     assert names["trapezium"](1, 2, 3) == 9
     assert out.startswith("def trapezium")

@@ -46,7 +46,8 @@ class Screen(io.StringIO):
 
 def test_while_one_of_a_hundred_runs_the_others_are_finished_recorded_and_counted(made_up, monkeypatch):
     """The one ends only when the bar has counted all others: held up by it, they would wait for ever."""
-    screen, recorded = Screen(" 99/100 ["), []
+    screen = Screen(" 99/100 [")
+    recorded: list[tuple[str]] = []
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setattr(schedule, "LOOK_SECONDS", 0.01)
     for number in range(100):
@@ -105,7 +106,8 @@ def graded(root, order, monkeypatch):
                 turns[next_one].set()
 
     monkeypatch.setattr(engine, "execute", mixed)
-    ended, summary = [], Summary()
+    ended: list[str] = []
+    summary = Summary()
     found = results(plan(config, A), store_of(config), workers=len(order), quiet=True, runner=in_turn)
     record(config, A, write_all(found))
     assert ended == list(order)

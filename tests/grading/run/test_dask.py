@@ -12,6 +12,7 @@ from grading.engine import handin, schedule
 from grading.engine.schedule import run_jobs
 from grading.errors import InfrastructureError, SubmissionError
 from grading.gradebook.store import store_of
+from grading.handins.original import read_original
 from grading.handins.plan import plan
 from grading.records import Status
 
@@ -56,7 +57,7 @@ def ends_its_worker(job):
 
 def no_points(job):
     """A runner that runs nothing."""
-    return handin.refused(job, handin.read_original(job.source), Status.FAILED, "Not run."), None
+    return handin.refused(job, read_original(job.source), Status.FAILED, "Not run."), None
 
 
 def takes_a_second(job):

@@ -145,7 +145,7 @@ def hostile(made_up):
     }
     shows = SHOWS
     for name, value in values.items():
-        shows = re.sub(rf"\b{name}\b", lambda _, value=value: repr(value), shows)
+        shows = re.sub(rf"\b{name}\b", lambda _, value=value: repr(value), shows)  # type: ignore[misc]
     notebook = made_up.solved(double=shows, essay=PROSE + attacks("essay"))
     cell_of(notebook, "essay").attachments = {"a.png": {"image/png": '"><script>' + ran("attachment")}}
     cell_of(notebook, "essay").source += "\n![pasted](attachment:a.png)\n"

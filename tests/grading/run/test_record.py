@@ -12,7 +12,7 @@ from traitlets.config import Config
 from grading.commands.feedback import generate_feedback
 from grading.commands.run import results
 from grading.engine import handin
-from grading.engine.supervise import CellRun, Run
+from grading.engine.supervise import CellRun, Run, execute
 from grading.gradebook.record import autograded_path, record, scores_by_hand
 from grading.gradebook.store import store_of
 from grading.handins.plan import plan
@@ -168,8 +168,6 @@ def test_the_graded_notebook_stands_where_nbgrader_looks_and_its_feedback_shows_
 
 
 def test_feedback_says_what_a_test_said_and_shows_no_hidden_test(made_up, grade_class, monkeypatch):
-    execute = handin.execute
-
     def execute_with_traceback(notebook, tasks, job):
         outcome = execute(notebook, tasks, job)
         cell = next(cell for cell in notebook.cells if "isclose" in cell.source)

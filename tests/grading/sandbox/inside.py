@@ -92,7 +92,7 @@ def probed(places: dict[str, str], warmth: Warmth) -> dict[str, str]:
     """What became of each probe, by name."""
     warm = warm_process(warmth)
     together = [probe for probe in PROBES if not probe.alone]
-    found = {}
+    found: dict[str, str] = {}
     for group in [together, *([probe] for probe in PROBES if probe.alone)]:
         sources = {probe.name: placed(probe.source, places) for probe in group}
         cell = PRELUDE + TRY.replace("@SOURCES@", repr(sources))

@@ -2,6 +2,7 @@
 
 import collections
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -250,7 +251,7 @@ class OwnLayer(nn.Linear):
 def test_what_has_code_of_its_own_stays_with_its_owner():
     hooked = nn.Linear(2, 2)
     hooked.register_forward_hook(lambda *_: None)
-    patched = nn.Linear(2, 2)
+    patched: Any = nn.Linear(2, 2)
     patched.forward = lambda x: x
     for value in (OwnLayer(2, 2), nn.Sequential(OwnLayer(2, 2)), hooked, patched, object(), OwnLayer, max):
         ends = Ends()

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import tracemalloc
+from typing import Any
 
 import pytest
 import torch
@@ -90,7 +91,7 @@ def _held(value) -> int:
 )  # fmt: skip
 @pytest.mark.parametrize("tag", ["class", "function", "module"])
 def test_no_name_gives_code(tag, name):
-    more = [[]] if tag == "module" else []
+    more: list[Any] = [[]] if tag == "module" else []
     assert refused(decoded, Ends().judge, [tag, name, *more], [])
 
 

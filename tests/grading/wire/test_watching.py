@@ -8,6 +8,7 @@ import torch
 from torch.utils import _python_dispatch
 
 from coursekit.check import guard
+from coursekit.check.groups import GROUPS
 from grading.answer import guard_watch
 from grading.answer.guard_watch import TamperedError, Watch
 
@@ -52,7 +53,7 @@ def other_code(monkeypatch):
 
 
 def emptied_table(monkeypatch):
-    monkeypatch.setitem(guard.GROUPS, "conv", ())
+    monkeypatch.setitem(GROUPS, "conv", ())
 
 
 @pytest.mark.parametrize(
