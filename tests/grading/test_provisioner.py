@@ -463,7 +463,18 @@ def test_nbval_compares_a_notebook(tmp_path):
         notebook.cells[0].outputs = [nbformat.v4.new_output("stream", text=kept)]
         nbformat.write(notebook, tmp_path / f"{name}.ipynb")
     ran = run_tool(
-        *("pytest", "-c", os.devnull, "--rootdir", str(tmp_path), "-q", "-p", "no:cacheprovider"),
+        *(
+            "pytest",
+            "-c",
+            os.devnull,
+            "--rootdir",
+            str(tmp_path),
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+        ),
         *("--nbval", "--nbval-kernel-name", "warm", str(tmp_path)),
         cwd=tmp_path,
     )

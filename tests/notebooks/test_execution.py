@@ -43,7 +43,7 @@ def code_cells(path: Path) -> list[nbformat.NotebookNode]:
 @pytest.mark.parametrize("topic", TOPICS)
 def test_the_lecture_runs_in_time_and_prints_what_was_kept(topic, tmp_path, record_property):
     lecture, times = ROOT / "notebooks" / topic / f"{topic}_lecture.ipynb", tmp_path / "times.xml"
-    settings = ["-c", os.devnull, "--rootdir", str(tmp_path), "-q", "-p", "no:cacheprovider"]
+    settings = ["-c", os.devnull, "--rootdir", str(tmp_path), "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
     nbval = ["--nbval-lax", "--nbval-cell-timeout", "900", "--junit-xml", str(times)]
     ran = run_tool("python", "-m", "pytest", *settings, *nbval, str(lecture), cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout[-4000:]

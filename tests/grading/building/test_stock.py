@@ -98,7 +98,17 @@ def test_pages_are_cleaned_by_our_filter_and_without_us_by_nbconverts(small):
 
 
 def test_nbval_accepts_the_outputs_a_lecture_keeps(small):
-    words = ("-c", os.devnull, "--rootdir", str(small.root), "-p", "no:cacheprovider", "--nbval-lax")
+    words = (
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(small.root),
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+        "--nbval-lax",
+    )
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *words, str(small.lecture)],
         cwd=small.root,
