@@ -6,7 +6,7 @@ import os
 import pytest
 
 from grading.engine.handin import grade
-from grading.errors import SubmissionError
+from grading.errors import SubmissionError, UsageError
 from grading.handins.plan import plan
 from grading.records import Limits, Status
 
@@ -22,7 +22,7 @@ def outcome(made_up, student):
 
 
 def test_an_assignment_that_was_not_built_is_refused_with_the_ones_there_are(made_up):
-    with pytest.raises(SubmissionError, match=A):
+    with pytest.raises(UsageError, match=A):
         plan(made_up.config, "02_letters")
 
 
