@@ -202,7 +202,6 @@ def test_the_drivers_memory_does_not_grow_with_the_class(made_up, record_propert
         handins, megabytes = done.stdout.split()
         assert int(handins) == size
         most[size] = float(megabytes)
-    record_property(
-        "measured", f"driver's memory: {most[few]:.0f} MB at {few}, {most[many]:.0f} MB at {many}"
-    )
+    said = f"{most[few]:.0f} MB at {few}, {most[many]:.0f} MB at {many}"
+    record_property("measured", f"driver's memory: {said}")
     assert most[many] < 1.2 * most[few]
