@@ -34,7 +34,7 @@ demo: setup ## grade a class of hand-ins → build/demo/report.html, grades.csv
 
 # What only computes runs two at a time, one thread each; what watches clocks and processes runs alone.
 COMPUTING := tests/models tests/coursekit tests/check tests/data_sets tests/lecture tests/topics \
-	$(addprefix tests/grading/,border building honest masters wire)
+	$(addprefix tests/grading/,border course honest masters wire)
 
 test: setup ## the tests of every change; prints their number and the slowest twenty of each half
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=20 $(COMPUTING) $(PYTEST_ARGS)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -511,9 +512,8 @@ def test_jupyterlab_starts_interrupts_restarts_and_ends_a_kernel(tmp_path):
                     text = reply.read()
                 return json.loads(text) if text else None
 
-            assert (
-                call("GET", "kernelspecs")["kernelspecs"]["warm"]["spec"]["display_name"] == "Python 3 (warm)"
-            )
+            specs = _answers(lambda: call("GET", "kernelspecs"))["kernelspecs"]
+            assert specs["warm"]["spec"]["display_name"] == "Python 3 (warm)"
             for _ in range(2):  # the second from a process that is there already
                 number = call("POST", "kernels", name="warm", path="topic")["id"]
             connection = runtime / f"kernel-{number}.json"
@@ -550,6 +550,18 @@ def _connected(file):
         yield client
     finally:
         client.stop_channels()
+
+
+def _answers(ask, seconds=60):
+    """What ``ask()`` gives, once the server listens: it writes down its address before."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except urllib.error.URLError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def _appears(folder, pattern, seconds=60):
