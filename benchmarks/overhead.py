@@ -51,6 +51,7 @@ from grading.handins.parse import parse
 from grading.handins.plan import plan
 from grading.handins.reconcile import reconcile
 from grading.warm.client import close_all, warm_process
+from grading.warm.forks import Forks
 
 
 def cells_alone(sources: list[list[str]], preload: list[str]) -> tuple[float, float]:
@@ -59,7 +60,8 @@ def cells_alone(sources: list[list[str]], preload: list[str]) -> tuple[float, fl
     for name in preload:
         importlib.import_module(name)
     from grading.fork.huge_pages import collapse
-    from grading.fork.shell import attach, make_shell, run_cell, seed_all
+    from grading.fork.randomness import seed_all
+    from grading.fork.shell import attach, make_shell, run_cell
     from grading.warm.zygote import _warm_up
 
     shell = make_shell()
@@ -87,15 +89,15 @@ def cells_alone(sources: list[list[str]], preload: list[str]) -> tuple[float, fl
 
 def graded(config: Config, topic: str) -> dict[str, float]:
     """Seconds a hand-in, all in all, and of the processor in each kind of process."""
-    warm = warm_process(config.warm)
+    warm_process(config.warm)
     forks: list[tuple[str, Any]] = []
-    fork = warm.fork
+    fork = Forks.fork
 
-    def noted(role: str, *args: Any, **kwargs: Any) -> Any:
-        forks.append((role, fork(role, *args, **kwargs)))
+    def noted(warm: Forks, role: str, *args: Any, **kwargs: Any) -> Any:
+        forks.append((role, fork(warm, role, *args, **kwargs)))
         return forks[-1][1]
 
-    warm.fork = noted  # type: ignore[method-assign]
+    Forks.fork = noted  # type: ignore[method-assign,assignment]
     jobs = plan(config, topic)
     with recording(config, topic) as record:
         started, worked = time.perf_counter(), time.process_time()
@@ -103,6 +105,7 @@ def graded(config: Config, topic: str) -> dict[str, float]:
             record(result)
         wall, driver = time.perf_counter() - started, time.process_time() - worked
     close_all()
+    Forks.fork = fork  # type: ignore[method-assign]
     seconds = Counter({"driver": driver})
     for role, each in forks:
         seconds[role] += each.ending.cpu

@@ -16,7 +16,8 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from grading.answer.computed_names import install
 from grading.answer.guard_watch import TamperedError, Watch
-from grading.fork.shell import Outputs, attach, run_cell, seed_all
+from grading.fork.randomness import seed_all
+from grading.fork.shell import Outputs, attach, run_cell
 from grading.wire.channel import Channel, WireError
 from grading.wire.codec import Codec, Owned, Remote
 from grading.wire.decode import Decoder

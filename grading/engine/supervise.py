@@ -4,13 +4,17 @@ A cell that ends the student's process, or outlives its time, costs that cell: a
 the student's cells again without it, and the tests that are still to come.
 """
 
+import contextlib
+import functools
 import socket
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import nbformat
 from nbformat.notebooknode import NotebookNode
 from nbgrader import utils
 
@@ -21,7 +25,8 @@ from grading.judge.course_names import given_by
 from grading.judge.task import Task
 from grading.records import Job, Limits, Status
 from grading.text import printable
-from grading.warm.client import Ending, Warm, warm_process
+from grading.warm.client import Warm, warm_process
+from grading.warm.forks import Ending
 from grading.wire.channel import Channel, WireError
 
 __all__ = ["CellRun", "Run", "execute", "tasks_of"]
@@ -93,6 +98,22 @@ def tasks_of(notebook: NotebookNode, released: Mapping[str, str]) -> list[Task]:
         else:
             tasks.append(Task(index, "answer", "", cell.source))
     return tasks
+
+
+def _in_common(job: Job) -> dict[str, object]:
+    """What all judges of a notebook have in common."""
+    given = asdict(given_by(job.source))
+    return {"sources": _locked(job.source), "contexts": list(job.warm.contexts), "given": given}
+
+
+def _locked(source: Path) -> list[str]:
+    return _locked_in(source, source.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _locked_in(source: Path, _: int) -> list[str]:
+    tasks = tasks_of(nbformat.read(source, as_version=4), {})
+    return [task.here for task in tasks if task.where != "answer"]
 
 
 def execute(notebook: NotebookNode, tasks: Sequence[Task], job: Job) -> Run:
@@ -172,11 +193,15 @@ class _Pair:
         self.evaded = evaded
         self.notebook, self.tasks, self.job, self.run_, self.deadline = notebook, tasks, job, run, deadline
         judge_limits = Limits(**{**asdict(job.limits), "memory_mb": JUDGE_MEMORY_MB})
-        to_answer, from_judge = socket.socketpair()
-        ours, theirs = socket.socketpair()
-        self.channel = Channel(ours)
-        self.answer = warm.fork("answer", [to_answer], job.limits, folder)
-        self.judge = warm.fork("judge", [theirs, from_judge], judge_limits, folder)
+        judges = warm.judges(_in_common(job), job.limits.job_seconds)
+        with contextlib.ExitStack() as undo:
+            to_answer, from_judge = (undo.enter_context(end) for end in socket.socketpair())
+            ours, theirs = (undo.enter_context(end) for end in socket.socketpair())
+            self.channel = Channel(ours)
+            self.answer = warm.fork("answer", [to_answer], job.limits, folder)
+            undo.callback(self.answer.kill)
+            self.judge = judges.fork("judge", [theirs, from_judge], judge_limits, folder)
+            undo.pop_all()
 
     def run(self) -> _Broken | None:
         """Run the tasks; None when all of them were."""

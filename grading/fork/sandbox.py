@@ -32,7 +32,7 @@ if sys.platform == "linux":  # elsewhere only the limits are of use
     import seccompy
     from landlockpy import AccessFS, Ruleset, Scope
 
-__all__ = ["Confinement", "confine", "enter_room", "fork_isolated", "limit", "room_contents"]
+__all__ = ["Confinement", "confine", "enter_room", "fork_beside", "fork_isolated", "limit", "room_contents"]
 
 NOBODY = 65534
 INSIDE = 1000  # the user that code of students sees itself run as
@@ -183,6 +183,12 @@ def fork_isolated(confinement: Confinement) -> int:
     """os.fork, with the child as process 1 of a namespace of its own: when it ends, all it started ends."""
     linux.setns(confinement.pid_namespace, Namespace.PID)
     linux.unshare(Namespace.PID)
+    return os.fork()
+
+
+def fork_beside(confinement: Confinement) -> int:
+    """os.fork, with the child in the namespace that forks are made from, so that it can make some."""
+    linux.setns(confinement.pid_namespace, Namespace.PID)
     return os.fork()
 
 

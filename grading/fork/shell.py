@@ -194,18 +194,6 @@ def attach(shell: InteractiveShell) -> Outputs:
     return outputs
 
 
-def seed_all() -> None:
-    """Random numbers that nobody seeds are the same in every run: a score does not depend on luck."""
-    import random
-
-    import numpy as np
-    import torch
-
-    random.seed(0)
-    np.random.seed(0)
-    torch.manual_seed(0)
-
-
 def run_cell(
     shell: InteractiveShell, outputs: Outputs, source: str, *, run: Callable[..., Any] | None = None
 ) -> Cell:

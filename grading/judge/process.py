@@ -7,34 +7,24 @@ instructor that asks an answer while it is read (a public check, a plot) and giv
 as well, in the text that students got.
 """
 
-import ast
-import builtins
-import contextlib
-import dis
-import functools
-import importlib
 import json
-import re
 import socket
-import symtable
-import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from grading.fork.shell import ALL_KEPT, ERROR_LENGTH, Cell, Outputs, attach, run_cell, seed_all
-from grading.judge.course_names import Given, definitions
+from grading.fork.randomness import random_state, seed_all, set_random_state
+from grading.fork.shell import ALL_KEPT, ERROR_LENGTH, Cell, Outputs, attach, run_cell
+from grading.judge.course_names import Given
 from grading.judge.link import AnswerLost, Link
+from grading.judge.names import Names
+from grading.judge.prepare import Done, Prepared
+from grading.judge.results import points_of, result_of
 from grading.judge.task import Task
 from grading.wire.channel import Channel, WireError
 
 __all__ = ["serve"]
-
-SEEDS = (("random", "seed"), ("numpy.random", "seed"), ("torch", "manual_seed"))
-"""Functions that seed random numbers: called in a test, they seed those of the answer as well."""
-
-_NAME = re.compile(r"\b[^\W\d]\w*\b")
 
 OUTPUTS_KEPT = 1000
 """Outputs of a cell that go on to the notebook."""
@@ -42,17 +32,22 @@ OUTPUTS_KEPT = 1000
 DEPENDS = "it passes only because the answer changed the values that it is compared with"
 
 
-def serve(supervisor: socket.socket, answer: socket.socket, shell: InteractiveShell) -> None:
+def serve(
+    supervisor: socket.socket,
+    answer: socket.socket,
+    shell: InteractiveShell,
+    prepared: Prepared | None = None,
+) -> None:
     """Take one hand-in's cells from the supervisor, run them, report each."""
     channel = Channel(supervisor)
     message, _ = channel.receive()
     tasks = [Task(**task) for task in message["tasks"]]
+    prepared = prepared or Prepared(shell, message["contexts"])
     outputs = attach(shell)
-    # A cell is transformed to see what it asks for, and again to run; a hidden test can be long.
-    shell.transform_cell = functools.lru_cache(shell.transform_cell)
     seed_all()
-    judge = _Judge(channel, Link(Channel(answer)), shell, outputs, Given(**message["given"]))
-    with _stand_ins(judge.link, message["contexts"]):
+    link = prepared.stand_ins.link = Link(Channel(answer))
+    judge = _Judge(channel, link, outputs, Names(shell, Given(**message["given"])), prepared)
+    with prepared.stand_ins.standing():
         try:
             if message["contexts"]:
                 judge.link.plain("watch", names=message["contexts"])
@@ -66,18 +61,18 @@ def serve(supervisor: socket.socket, answer: socket.socket, shell: InteractiveSh
 
 class _Judge:
     def __init__(
-        self, channel: Channel, link: Link, shell: InteractiveShell, outputs: Outputs, given: Given
+        self, channel: Channel, link: Link, outputs: Outputs, names: Names, prepared: Prepared
     ) -> None:
-        self.channel, self.link, self.shell, self.outputs = channel, link, shell, outputs
-        self.given = given
-        self.stars: dict[str, Any] | None = None
+        self.channel, self.link, self.outputs, self.names = channel, link, outputs, names
+        self.shell, self.prepared = names.shell, prepared
         self.refused: dict[str, Exception] = {}
-        self.own: set[str] = set(shell.user_ns) | set(vars(builtins))
 
     def run(self, task: Task) -> None:
         """Run one cell where it belongs and report it."""
         if task.where == "defined":
-            return self._define(task.here)
+            if self._prepared(task.here) is None:
+                self.names.define(task.here)
+            return
         self.channel.send({"begin": task.index})
         shown = None
         try:
@@ -92,10 +87,11 @@ class _Judge:
         self._report(task, result, shown)
 
     def _on_both_sides(self, task: Task) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        asks = self._asks_now(task.here)
+        prepared = self.prepared.done.get(task.here)
+        asks = prepared is None and bool(self._there(self.names.asked_at_once(task.here)))
         shown = self._over_there(task) if task.where == "both" else {}
         if asks:
-            self._define(task.here)
+            self.names.define(task.here)
             return shown, None
         before = dict(self.shell.user_ns)
         result = self._here(task)
@@ -107,8 +103,10 @@ class _Judge:
         return self.link.plain("run", source=task.there)
 
     def _here(self, task: Task) -> dict[str, Any]:
-        answers = self._answers(self._names(task.here))
-        before, random = dict(self.shell.user_ns), _random_state()
+        if (prepared := self._prepared(task.here)) is not None:
+            return prepared.result
+        answers = self._answers(self.names.asked(task.here))
+        before, random = dict(self.shell.user_ns), random_state()
         self.link.changed.clear()
         self.link.undo.clear()
         self.link.codec.meta = False
@@ -118,15 +116,21 @@ class _Judge:
         if self.link.changed and not task.in_place:
             self.link.restore()
             if cell.error is None:
-                _set_random_state(random)
+                set_random_state(random)
                 cell = self._once_more(task, before, cell)
-        self.own |= {name for name in self.shell.user_ns if name not in answers}
-        return {
-            "outputs": [item for item in cell.outputs if item["output_type"] != "error"],
-            "error": cell.error,
-            "value": points_of(cell.value),
-            "guarded": self.link.guarded,
-        }
+        self.names.own |= {name for name in self.shell.user_ns if name not in answers}
+        return result_of(cell) | {"guarded": self.link.guarded}
+
+    def _prepared(self, source: str) -> Done | None:
+        """A cell that was run before there was an answer: what it left is there from now on."""
+        done = self.prepared.done.get(source)
+        if done is not None:
+            self.shell.user_ns.update(done.names)
+            self.names.own |= done.names.keys()
+            self.link.seeds += done.seeds
+            if done.random is not None:
+                set_random_state(done.random)
+        return done
 
     def _run_with(self, answers: dict[str, Any], source: str) -> Cell:
         self.shell.user_ns.update(answers)
@@ -148,53 +152,13 @@ class _Judge:
         self.shell.user_ns.update(before)
         self.link.copy_back = False
         try:
-            again = self._run_with(self._answers(self._names(task.here)), task.here)
+            again = self._run_with(self._answers(self.names.asked(task.here)), task.here)
         finally:
             self.link.copy_back = True
         self.shell.user_ns.update(after)
         if again.error is None and repr(points_of(again.value)) == repr(points_of(cell.value)):
             return cell
         return Cell(cell.outputs, ("AssertionError", DEPENDS), None, None, cell.seconds)
-
-    def _names(self, source: str) -> set[str]:
-        """Names in a cell that no cell here has defined."""
-        code = self.shell.transform_cell(source)
-        names = _free_names(code)
-        if names is None or code.strip() != source.strip():  # magics hold code as text
-            names = (names or set()) | set(_NAME.findall(source))
-        names |= _reached(set(_NAME.findall(source)) & self.own, self.shell.user_ns)
-        return self._not_given(names - self.own)
-
-    def _not_given(self, names: set[str]) -> set[str]:
-        """Those of some names that are not the course's; what it imports anywhere is imported here."""
-        for name in sorted(names):
-            with contextlib.suppress(Exception):  # what cannot be imported is not there
-                if name in self.given.imports:
-                    exec(self.given.imports[name], self.shell.user_ns)
-                    self.own.add(name)
-                elif name not in self.given.answers and name in self._starred():
-                    self.shell.user_ns[name] = self._starred()[name]
-                    self.own.add(name)
-        return names - self.own - self.given.imports.keys() - set(self.given.locked)
-
-    def _starred(self) -> dict[str, Any]:
-        if self.stars is None:
-            self.stars = {}
-            for statement in self.given.stars:
-                with contextlib.suppress(Exception):
-                    exec(statement, self.stars)
-        return self.stars
-
-    def _define(self, source: str, *, stars: bool = False) -> None:
-        """What a cell imports and defines is the course's, also where the rest of it runs over there."""
-        for statement in definitions(self.shell.transform_cell(source)):
-            if stars and not (isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"):
-                continue
-            before = dict(self.shell.user_ns)
-            with contextlib.suppress(Exception):  # as over there, a cell may fail halfway
-                exec(compile(ast.Module([statement], []), "<cell>", "exec"), self.shell.user_ns)
-            now = self.shell.user_ns
-            self.own |= {name for name in now if name not in before or now[name] is not before[name]}
 
     def _answers(self, names: Sequence[str] | set[str]) -> dict[str, Any]:
         found = {}
@@ -211,12 +175,6 @@ class _Judge:
         there = self.link.plain("names", names=asked).get("there") if asked else []
         return [name for name in asked if isinstance(there, list) and name in there]
 
-    def _asks_now(self, source: str) -> bool:
-        """Whether a cell uses an answer at its top level, not only in functions that it defines."""
-        self._define(source, stars=True)  # such names are not the answer's
-        names = (_free_names(self.shell.transform_cell(source), nested=False) or set()) - self.own
-        return bool(self._there(self._not_given(names)))
-
     def _report(self, task: Task, result: dict[str, Any], shown: dict[str, Any] | None = None) -> None:
         outputs = _kept(result.get("outputs")) or _kept((shown or {}).get("outputs"))
         error, value = result.get("error"), result.get("value")
@@ -228,23 +186,6 @@ class _Judge:
         guarded, tampered = result.get("guarded") is True, self.link.tampered[:3]
         more = {"guarded": guarded, "tampered": tampered if guarded else []}
         self.channel.send({"end": task.index, "outputs": outputs, "error": error, "value": value, **more})
-
-
-def points_of(value: Any) -> Any:
-    """The value of a test's last expression where it can be a number of points, None where it is none.
-
-    Where it is something that only arithmetic gives, the answer has led to it, and it is not a number: never
-    the same as a test that shows nothing.
-    """
-    import numpy as np
-    import torch
-
-    if isinstance(value, torch.Tensor | np.generic | np.ndarray) and tuple(value.shape) == ():
-        value = value.item()
-    vast = type(value) is int and abs(value) > 2**53
-    if vast or isinstance(value, torch.Tensor | np.ndarray | complex):
-        return float("nan")
-    return value if type(value) in (int, float, bool) else None
 
 
 def _kept(outputs: Any) -> list[Any]:
@@ -263,117 +204,3 @@ def _kept(outputs: Any) -> list[Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
-
-
-def _reached(names: Iterable[str], defined: dict[str, Any]) -> set[str]:
-    """Names that the functions and classes of these names take from outside, directly or by each other."""
-    found = set[str]()
-    todo = [defined.get(name) for name in names]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, type) and value.__module__ == defined.get("__name__"):
-            todo += [item for item in vars(value).values() if isinstance(item, types.FunctionType)]
-        if not isinstance(value, types.FunctionType) or value.__globals__ is not defined:
-            continue
-        codes = [value.__code__]
-        while codes:
-            code = codes.pop()
-            codes += [one for one in code.co_consts if isinstance(one, types.CodeType)]
-            new = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"} - found
-            found |= new
-            todo += [defined.get(name) for name in new]
-    return found
-
-
-def _random_state() -> dict[str, Any]:
-    import random
-
-    import numpy as np
-    import torch
-
-    return {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
-
-
-def _set_random_state(state: dict[str, Any]) -> None:
-    import random
-
-    import numpy as np
-    import torch
-
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    torch.set_rng_state(state["torch"])
-
-
-def _free_names(source: str, *, nested: bool = True) -> set[str] | None:
-    """Names that a cell uses and does not define, as its text tells; None where that is no Python."""
-    try:
-        table = symtable.symtable(source, "<cell>", "exec")
-    except (SyntaxError, ValueError):
-        return None
-    assigned = {
-        symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()
-    }
-    found = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}
-    if nested:
-        for child in _inner(table):
-            found |= {s.get_name() for s in child.get_symbols() if s.is_global() and s.is_referenced()}
-    else:
-        for child in table.get_children():
-            if child.get_type() != "function" or child.get_name() in (
-                "listcomp",
-                "genexpr",
-                "lambda",
-                "setcomp",
-                "dictcomp",
-            ):
-                found |= {s.get_name() for s in child.get_symbols() if s.is_global() and s.is_referenced()}
-    return found - assigned
-
-
-def _inner(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-    for child in table.get_children():
-        yield child
-        yield from _inner(child)
-
-
-@contextlib.contextmanager
-def _stand_ins(link: Link, contexts: Sequence[str]) -> Iterator[None]:
-    """Contexts that mean something only where the student's code runs: entered here, they hold over there."""
-    with contextlib.ExitStack() as stack:
-        for dotted in contexts:
-            module, _, name = dotted.rpartition(".")
-            owner = importlib.import_module(module)
-            stack.callback(setattr, owner, name, getattr(owner, name))
-            setattr(owner, name, _stand_in(link, dotted))
-        for module, name in SEEDS:
-            owner = importlib.import_module(module)
-            stack.callback(setattr, owner, name, getattr(owner, name))
-            setattr(owner, name, _seeding(link, f"{module}.{name}", getattr(owner, name)))
-        yield
-
-
-def _seeding(link: Link, dotted: str, seed: Any) -> Any:
-    """Seeds here, and over there before the next call."""
-
-    @functools.wraps(seed)
-    def seeded(number: Any = None, *more: Any, **options: Any) -> Any:
-        result = seed(number, *more, **options)
-        if type(number) is int:
-            link.seeds.append((dotted, number))
-        return result
-
-    return seeded
-
-
-def _stand_in(link: Link, dotted: str) -> Any:
-    @contextlib.contextmanager
-    def entered(*arguments: Any) -> Iterator[None]:
-        link.guarded = True
-        link.contexts.append([dotted, list(arguments)])
-        try:
-            yield
-        finally:
-            link.contexts.remove([dotted, list(arguments)])
-
-    return entered

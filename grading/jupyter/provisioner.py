@@ -28,7 +28,8 @@ from grading.errors import GradingError, InfrastructureError
 from grading.warm.jupyter_kernel import OUTDATED
 
 if TYPE_CHECKING:
-    from grading.warm.client import Fork, Warm
+    from grading.warm.client import Warm
+    from grading.warm.forks import Fork
 
 __all__ = ["WarmProvisioner", "course_preload"]
 

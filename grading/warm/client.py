@@ -2,8 +2,8 @@
 
 import atexit
 import contextlib
-import itertools
 import json
+import logging
 import os
 import re
 import signal
@@ -11,18 +11,22 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from grading.errors import InfrastructureError
 from grading.fork.sandbox import room_contents
-from grading.records import Limits, Warmth
+from grading.records import Warmth
+from grading.warm.forks import Fork, Forks
 
-__all__ = ["Ending", "Fork", "Warm", "start_again", "stop_all", "warm_process"]
+__all__ = ["Warm", "start_again", "stop_all", "warm_process"]
 
 STARTUP_SECONDS = 300
+
+NOTEBOOKS = 4
+"""For how many notebooks judges are kept prepared."""
+
+log = logging.getLogger(__name__)
 
 _KEPT = re.compile(r"(PATH|LANG|LANGUAGE|LC_\w+|TZ|LD_LIBRARY_PATH|PYTHON(HOME|PATH|WARNINGS)|VIRTUAL_ENV)$")
 """What hand-ins may see of our environment: other variables hold passwords and tokens."""
@@ -32,45 +36,8 @@ _MALLOC = "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=10
 """Memory that a tensor gives back is kept for the next one: half of the page faults of a hand-in go."""
 
 
-@dataclass(frozen=True)
-class Ending:
-    """How a process ended: exit code, or minus the number of a signal; what it used; why it never began."""
-
-    code: int
-    cpu: float = 0.0
-    memory_mb: float = 0.0
-    failed: str = ""
-
-
-@dataclass
-class Fork:
-    """One fork of the warm process."""
-
-    number: int
-    owner: "Warm"
-    over: threading.Event = field(default_factory=threading.Event)
-    ending: Ending | None = None
-    pid: int = 0  # of a kernel
-    started: threading.Event = field(default_factory=threading.Event)
-
-    def kill(self) -> None:
-        """End it and everything it started, now."""
-        if not self.over.is_set():
-            self.owner.send({"kill": self.number})
-
-    def signal(self, number: int) -> None:
-        """Send a kernel, and what it started, this signal."""
-        if not self.over.is_set():
-            self.owner.send({"signal": number, "to": self.number})
-
-    def wait(self, seconds: float) -> Ending | None:
-        """How it ended; None when it has not."""
-        self.over.wait(seconds)
-        return self.ending
-
-
-class Warm:
-    """A warm process of its own. Thread-safe; forks by any thread run side by side.
+class Warm(Forks):
+    """A warm process of its own.
 
     threads: libraries that left threads behind when they were imported, which no fork has. missing: of a
     warm process for kernels, those that could not be imported, and why. environment: what it starts with, by
@@ -88,10 +55,10 @@ class Warm:
         sandbox: str = "full",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.forks: dict[int, Fork] = {}
-        self.numbers = itertools.count(1)
-        self.lock = threading.Lock()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        super().__init__(ours)
+        self.prepared: dict[str, Forks] = {}
+        self.preparing = threading.Lock()
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "grading.warm.zygote", str(theirs.fileno())],
@@ -107,30 +74,17 @@ class Warm:
             "sandbox": sandbox,
         }
         self.control.send(json.dumps(settings).encode())
-        ready = self._ready()
+        ready = self.ready(STARTUP_SECONDS)
+        if not ready:
+            self.process.kill()
+            raise InfrastructureError(
+                "the warm process did not start",
+                "",
+                "its message stands above; `grading doctor` says what is missing",
+            )
         self.threads: dict[str, list[str]] = ready["threads"]
         self.missing: dict[str, str] = ready.get("missing", {})
-        self.reader = threading.Thread(target=self._read, daemon=True, name="warm process")
         self.reader.start()
-
-    def fork(self, role: str, sockets: Sequence[socket.socket], limits: Limits, folder: str = "/tmp") -> Fork:
-        """A new process in this role with these sockets, which are closed here.
-
-        Raises:
-            InfrastructureError: the warm process is gone.
-        """
-        fork = Fork(next(self.numbers), self)
-        self.forks[fork.number] = fork
-        message = {"fork": fork.number, "role": role, "limits": asdict(limits), "folder": folder}
-        try:
-            with self.lock:
-                socket.send_fds(self.control, [json.dumps(message).encode()], [s.fileno() for s in sockets])
-        except OSError as error:
-            raise InfrastructureError("the warm process is gone", "", "run the assignment again") from error
-        finally:
-            for end in sockets:
-                end.close()
-        return fork
 
     def kernel(self, request: Mapping[str, object], streams: Sequence[int]) -> Fork:
         """A new Jupyter kernel with these standard streams; returns when it has a process, or has failed.
@@ -140,36 +94,55 @@ class Warm:
         Raises:
             InfrastructureError: the warm process is gone.
         """
-        fork = Fork(next(self.numbers), self)
-        self.forks[fork.number] = fork
-        described = os.memfd_create("kernel")  # an environment can be larger than a message
-        try:
-            with open(described, "w", encoding="utf-8", closefd=False) as file:
-                json.dump(request, file)
-            os.lseek(described, 0, os.SEEK_SET)
-            message = json.dumps({"fork": fork.number, "role": "kernel"}).encode()
-            with self.lock:
-                socket.send_fds(self.control, [message], [described, *streams])
-        except OSError as error:
-            self.forks.pop(fork.number, None)
-            raise InfrastructureError("the warm process is gone", "", "start the kernel again") from error
-        finally:
-            os.close(described)
+        with _memory_file(json.dumps(request)) as described:
+            fork = self._ask({"role": "kernel"}, [described, *streams], "start the kernel again")
         fork.started.wait()
         return fork
 
-    def send(self, message: dict[str, object]) -> None:
-        """Send a request that has no answer."""
+    def judges(self, notebook: Mapping[str, object], seconds: float) -> Forks:
+        """Where judges of hand-ins of one notebook are forked: what they have in common is there already.
+
+        notebook: its locked `sources`, the `contexts` that tests use, the names `given`. seconds: after which
+        judges are forked from this process instead, as they are where a cell ends the other one.
+
+        Raises:
+            InfrastructureError: the warm process is gone.
+        """
+        key = json.dumps(notebook, sort_keys=True)
+        with self.preparing:
+            known = self.prepared.get(key)
+            if known is None or not known.alive:
+                self.prepared.pop(key, None)
+                while len(self.prepared) >= NOTEBOOKS:
+                    oldest = self.prepared.pop(next(iter(self.prepared)))
+                    if oldest is not self:
+                        oldest.retire()
+                known = self.prepared[key] = self._prepare(key, seconds) or self
+            return known
+
+    def _prepare(self, notebook: str, seconds: float) -> "Forks | None":
+        if sys.platform != "linux":
+            return None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        judges = Forks(ours)
         try:
-            with self.lock:
-                self.control.send(json.dumps(message).encode())
-        except OSError:
-            pass  # it is gone, and its forks with it
+            with theirs, _memory_file(notebook) as described:
+                fork = self._ask({"role": "judges"}, [described, theirs.fileno()])
+        except InfrastructureError:
+            ours.close()
+            raise
+        if not judges.ready(seconds):
+            log.warning("no judge could be prepared; each runs all of the course's cells itself")
+            fork.kill()
+            ours.close()
+            return None
+        judges.reader.start()
+        return judges
 
     @property
     def alive(self) -> bool:
         """Whether it still runs."""
-        return self.process.poll() is None and self.reader.is_alive()
+        return self.process.poll() is None and super().alive
 
     def close(self) -> None:
         """End it and all its forks."""
@@ -182,49 +155,18 @@ class Warm:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
-    def _ready(self) -> dict[str, Any]:
-        self.control.settimeout(STARTUP_SECONDS)
-        try:
-            data = self.control.recv(1 << 16)
-        except OSError:
-            data = b""
-        self.control.settimeout(None)
-        if not data:
-            self.process.kill()
-            raise InfrastructureError(
-                "the warm process did not start",
-                "",
-                "its message stands above; `grading doctor` says what is missing",
-            )
-        ready: dict[str, Any] = json.loads(data)
-        return ready
 
-    def _read(self) -> None:
-        while True:
-            try:
-                data = self.control.recv(1 << 16)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            report = json.loads(data)
-            if "started" in report:
-                begun = self.forks[report["started"]]
-                begun.pid = report["pid"]
-                begun.started.set()
-            elif (fork := self.forks.pop(report["exited"], None)) is not None:
-                fork.ending = Ending(
-                    report.get("code", 70),
-                    report.get("cpu", 0.0),
-                    report.get("memory_mb", 0.0),
-                    report.get("failed", ""),
-                )
-                fork.over.set()
-                fork.started.set()
-        for fork in list(self.forks.values()):
-            fork.ending = Ending(70, failed="the warm process ended")
-            fork.over.set()
-            fork.started.set()
+@contextlib.contextmanager
+def _memory_file(text: str) -> Iterator[int]:
+    """A file that holds what is too long for a message."""
+    described = os.memfd_create("request")
+    try:
+        with open(described, "w", encoding="utf-8", closefd=False) as file:
+            file.write(text)
+        os.lseek(described, 0, os.SEEK_SET)
+        yield described
+    finally:
+        os.close(described)
 
 
 _processes: dict[Warmth, Warm] = {}

@@ -7,6 +7,7 @@ sockets of the new process along. Whatever ends the process that asks, ends this
 """
 
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -65,7 +66,7 @@ def main(descriptor: int) -> None:
     gc.freeze()
     huge_pages.collapse()
     control.send(json.dumps({"ready": os.getpid(), "threads": threads}).encode())
-    _Server(control, confinement, {"answer": answer, "judge": judge}, made).serve()
+    _Server(control, confinement, {"answer": answer.serve, "judge": judge.serve}, made).serve()
     os._exit(0)  # nothing here is worth tidying up, and all forks end with it
 
 
@@ -187,20 +188,22 @@ class _Server:
         return True
 
     def _fork(self, message: dict[str, Any], descriptors: list[int]) -> None:
-        from grading.fork.sandbox import fork_isolated
+        from grading.fork.sandbox import fork_beside, fork_isolated
 
         try:
-            pid = fork_isolated(self.confinement) if self.confinement else os.fork()
+            fork = fork_beside if message["role"] == "judges" else fork_isolated
+            pid = fork(self.confinement) if self.confinement else os.fork()
         except OSError as error:
             self.control.send(json.dumps({"exited": message["fork"], "failed": str(error)}).encode())
             pid = -1
         if pid == 0:
-            self._child(message, descriptors)
+            self._child(message, descriptors)  # does not return
         for descriptor in descriptors:
             os.close(descriptor)
         if pid > 0:
             self.children[pid] = message["fork"]
-            self.limits[pid] = message["limits"]["memory_mb"]
+            if "limits" in message:
+                self.limits[pid] = message["limits"]["memory_mb"]
 
     def _watch(self) -> None:
         """End a fork that takes more memory with all its processes than one of them may."""
@@ -219,17 +222,43 @@ class _Server:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             _only(descriptors, keep=[self.confinement.pid_namespace] if self.confinement else [])
+            if message["role"] == "judges":
+                self._judges(*descriptors)
+                return
             self._confine(message)
             sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
             if message["role"] == "answer":
                 os.dup2(0, 2)  # what a student's code prints past the shell is seen by nobody
-            self.roles[message["role"]].serve(*sockets, self.shell)
+            self.roles[message["role"]](*sockets, self.shell)
             status = 0
         except BaseException as error:
             with contextlib.suppress(BaseException):
                 os.write(2, f"{message['role']}: {type(error).__name__}: {error}\n".encode())
         finally:
             os._exit(status)
+
+    def _judges(self, described: int, control: int) -> None:
+        """Be the process that the judges of one notebook are forked from; it runs the course's own cells."""
+        from grading.fork import huge_pages
+        from grading.fork.linux import die_with_parent
+        from grading.judge.course_names import Given
+        from grading.judge.prepare import prepare
+        from grading.judge.process import serve
+
+        die_with_parent()
+        with open(described, encoding="utf-8") as file:
+            notebook = json.load(file)
+        given = Given(**notebook["given"])
+        prepared = prepare(notebook["sources"], notebook["contexts"], given, self.shell)
+        if len(_threads()) > 1:
+            raise RuntimeError("a cell of the course has left a thread behind, which no judge would have")
+        gc.collect()
+        gc.freeze()
+        huge_pages.collapse()
+        ours = socket.socket(fileno=control)
+        ours.send(json.dumps({"ready": os.getpid()}).encode())
+        judge = functools.partial(serve, prepared=prepared)
+        _Server(ours, self.confinement, {"judge": judge}, self.shell).serve()
 
     def _confine(self, message: dict[str, Any]) -> None:
         from grading.fork.linux import die_with_parent

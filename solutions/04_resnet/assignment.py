@@ -957,49 +957,97 @@ def resnet(depth: int, num_classes: int = 1000) -> nn.Module:
 _ = check("resnet", resnet)
 
 # %% helper="resnet"
+import functools
+
 import torch
 import torchvision
+from torch.nn import functional as F
 
 from coursekit.check import forbid
-from coursekit.check.modules import thin_state
+from coursekit.check.modules import on_meta, thin_state
+
+# What torchvision's networks say is the same for every hand-in. It is computed here and kept, since a grader
+# runs this cell once for all of them.
+
+
+@functools.cache
+def torchvisions(depth, num_classes):
+    """The network without memory for weights: names with types and shapes, and which of them are trained."""
+    with on_meta():
+        theirs = getattr(torchvision.models, f"resnet{depth}")(num_classes=num_classes)
+    wanted = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in theirs.state_dict().items()}
+    return theirs, wanted, [name for name, _ in theirs.named_parameters()]
+
+
+@functools.cache
+def evaluated(depth, num_classes, *sizes):
+    """A state, images of these sizes, and torchvision's logits in evaluation mode."""
+    theirs = torchvisions(depth, num_classes)[0]
+    generator = torch.Generator().manual_seed(depth)
+    state = thin_state(theirs, generator)
+    theirs.load_state_dict(state, assign=True)
+    images = [torch.randn(2, 3, *size, generator=generator) for size in sizes]
+    with torch.no_grad():
+        return state, images, [theirs.eval()(x) for x in images]
+
+
+@functools.cache
+def trained(depth, num_classes):
+    """A state, images with labels, and torchvision's loss, gradients and buffers after one batch."""
+    theirs = torchvisions(depth, num_classes)[0]
+    generator = torch.Generator().manual_seed(depth)
+    state = thin_state(theirs, generator)
+    ours = {name: tensor if tensor.dim() > 1 else tensor.clone() for name, tensor in state.items()}
+    theirs.load_state_dict(ours, assign=True)
+    x, y = torch.randn(4, 3, 64, 48, generator=generator).requires_grad_(), torch.tensor([0, 3, 4, 1])
+    loss = F.cross_entropy(theirs.train()(x), y)
+    weights = {"x": x} | dict(theirs.named_parameters())
+    gradients = torch.autograd.grad(loss, list(weights.values()))
+    return (
+        state,
+        x,
+        y,
+        loss.detach(),
+        dict(zip(weights, gradients, strict=True)),
+        dict(theirs.named_buffers()),
+    )
+
+
+SIZES = (64, 64), (39, 70)
+evaluated(18, 10, *SIZES)
+evaluated(50, 3, *SIZES)
+trained(18, 5)
+for depth, num_classes in ((34, 4), (101, 2), (152, 2)):
+    torchvisions(depth, num_classes)
 
 
 def same_names(resnet, depth, num_classes):
-    """Compare with torchvision's, without memory for weights; returns both networks."""
+    """Compare with torchvision's, without memory for weights; returns the network."""
     what = f"resnet({depth}, {num_classes})"
-    with torch.device("meta"):
-        theirs = getattr(torchvision.models, f"resnet{depth}")(num_classes=num_classes)
-        with forbid("torchvision models"):
-            model = resnet(depth, num_classes)
-    wanted, found = (
-        {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in network.state_dict().items()}
-        for network in (theirs, model)
-    )
+    with torch.device("meta"), forbid("torchvision models"):
+        model = resnet(depth, num_classes)
+    _, wanted, trainable = torchvisions(depth, num_classes)
+    found = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in model.state_dict().items()}
     missing, unexpected = wanted.keys() - found.keys(), found.keys() - wanted.keys()
     assert not missing, f"{what} lacks {len(missing)} names of torchvision's, {min(missing)} among them"
     assert not unexpected, f"{what} has {len(unexpected)} other names, {min(unexpected)} among them"
     for name, shape in wanted.items():
         assert found[name] == shape, f"{what}: {name} is {found[name]}, not {shape}"
     weights = dict(model.named_parameters())
-    for name, _ in theirs.named_parameters():
+    for name in trainable:
         assert name in weights, f"{what}: {name} is no parameter of its own"
         assert weights[name].requires_grad, f"{what}: {name} cannot be trained"
-    return theirs, model
+    return model
 
 
-def same_logits(resnet, depth, num_classes, sizes):
+def same_logits(resnet, depth, num_classes, *sizes):
     """Load torchvision's state dict, and compare what comes out for images of these sizes."""
-    theirs, model = same_names(resnet, depth, num_classes)
-    generator = torch.Generator().manual_seed(depth)
-    state = thin_state(theirs, generator)
-    theirs.load_state_dict(state, assign=True)
-    images = [torch.randn(2, 3, *size, generator=generator) for size in sizes]
-    with torch.no_grad():
-        wanted = [theirs.eval()(x) for x in images]
-        with forbid("torchvision models"):
-            model.to_empty(device="cpu")
-            model.load_state_dict(state)
-            found = [model.eval()(x) for x in images]
+    model = same_names(resnet, depth, num_classes)
+    state, images, wanted = evaluated(depth, num_classes, *sizes)
+    with torch.no_grad(), forbid("torchvision models"):
+        model.to_empty(device="cpu")
+        model.load_state_dict(state)
+        found = [model.eval()(x) for x in images]
     for expected, actual in zip(wanted, found, strict=True):
         torch.testing.assert_close(
             actual,
@@ -1013,14 +1061,14 @@ def same_logits(resnet, depth, num_classes, sizes):
 # %% test="resnet" part="basic" points=2
 # Depths 18 and 34: names and shapes are torchvision's; at 18 its state dict loads, and the logits agree.
 ### BEGIN HIDDEN TESTS
-same_logits(resnet, 18, 10, [(64, 64), (39, 70)])
+same_logits(resnet, 18, 10, *SIZES)
 same_names(resnet, 34, 4)
 ### END HIDDEN TESTS
 
 # %% test="resnet" part="bottleneck" points=2
 # Depth 50: torchvision's state dict loads strictly, and the logits agree in evaluation mode.
 ### BEGIN HIDDEN TESTS
-same_logits(resnet, 50, 3, [(64, 64), (39, 70)])
+same_logits(resnet, 50, 3, *SIZES)
 ### END HIDDEN TESTS
 
 # %% test="resnet" part="deep" points=1
@@ -1033,18 +1081,8 @@ for depth in (101, 152):
 # %% test="resnet" part="training" points=1
 # Depth 18 in training mode: the loss, gradients, the running statistics are torchvision's.
 ### BEGIN HIDDEN TESTS
-import torch
-from torch.nn import functional as F
-
-from coursekit.check import forbid
-from coursekit.check.modules import thin_state
-
-theirs, model = same_names(resnet, 18, 5)
-generator = torch.Generator().manual_seed(18)
-state = thin_state(theirs, generator)
-theirs.load_state_dict({name: t if t.dim() > 1 else t.clone() for name, t in state.items()}, assign=True)
-x = torch.randn(4, 3, 64, 48, generator=generator).requires_grad_()
-y = torch.tensor([0, 3, 4, 1])
+model = same_names(resnet, 18, 5)
+state, x, y, expected_loss, expected, buffers = trained(18, 5)
 with forbid("torchvision models"):
     model.to_empty(device="cpu")
     model.load_state_dict(state)
@@ -1060,25 +1098,23 @@ with forbid("torchvision models"):
     loss = F.cross_entropy(model(x), y)
     gradients = torch.autograd.grad(loss, [x, *weights.values()], allow_unused=True)
 actual = dict(zip(["x", *weights], gradients, strict=True))
-expected_loss = F.cross_entropy(theirs.train()(x), y)
-expected = {"x": x} | {name: weight for name, weight in theirs.named_parameters() if name in weights}
-expected = dict(zip(expected, torch.autograd.grad(expected_loss, list(expected.values())), strict=True))
 torch.testing.assert_close(
     loss, expected_loss, rtol=1e-4, atol=1e-5, msg=lambda text: f"training loss: {text}"
 )
-for name, gradient in expected.items():
-    assert actual[name] is not None, f"{name} took no part in the loss"
+for name, actual_gradient in actual.items():
+    assert actual_gradient is not None, f"{name} took no part in the loss"
+    gradient = expected[name]
     torch.testing.assert_close(
-        actual[name],
+        actual_gradient,
         gradient,
         rtol=1e-2,
         atol=1e-3 * gradient.abs().max().item(),
         msg=lambda text, name=name: f"gradient of {name}: {text}",
     )
-buffers = dict(model.named_buffers())
-for name, tensor in theirs.named_buffers():
+found = dict(model.named_buffers())
+for name, tensor in buffers.items():
     torch.testing.assert_close(
-        buffers[name],
+        found[name],
         tensor,
         rtol=1e-3,
         atol=1e-3,
@@ -1551,7 +1587,7 @@ with suppress(NotImplementedError):
     residual = SmallResNet(widths=(16,), depth=16)
     zeroed = copy.deepcopy(residual)
     zero_init_residual(zeroed)
-    images, labels, _ = data.load("digits", split="train", subset=128)
+    images, labels, _ = data.load("digits", split="train", subset=32)
     lines = {
         name: list(gradient_norms(network.train(), images, labels).values())
         for name, network in [

@@ -138,8 +138,9 @@ def test_what_a_hand_in_started_ends_with_it(graded):
     }
     warm = [process.process.pid for process in _processes.values()]
     family = [pid for pid in processes if set(warm) & set(ancestors(pid, processes))]
-    assert len(family) == len(warm), (
-        "the process that waits for a warm process, the warm process, and nobody else"
+    prepared = [judges for process in _processes.values() for judges in process.prepared.values()]
+    assert len(family) == len(warm) + len(prepared), (
+        "the process that waits for a warm process, the warm process, those that judges come from, nobody else"
     )
 
 

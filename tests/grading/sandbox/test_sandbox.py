@@ -40,7 +40,7 @@ def report(request):
             os.chown(folder, SOMEBODY, SOMEBODY)
             words = ["unshare", "--mount", "sh", "-euc", as_somebody(words)]
         environment = {"PATH": os.environ["PATH"], "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1"}
-        ran = subprocess.run(words, cwd=ROOT, env=environment, text=True, capture_output=True, timeout=300)
+        ran = subprocess.run(words, cwd=ROOT, env=environment, text=True, capture_output=True, timeout=1800)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     found = json.loads(ran.stdout.splitlines()[-1])
     assert (found["user"] == 0) == (request.param == "root")

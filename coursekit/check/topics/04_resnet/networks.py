@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from coursekit.check.cases import Case, Exercise
-from coursekit.check.modules import spread
+from coursekit.check.modules import on_meta, spread
 
 Answer = Callable[..., Any]
 
@@ -63,7 +63,7 @@ def _names(depth: int, num_classes: int) -> Iterator[tuple[str, tuple[int, ...]]
 
 def _compared_names(resnet: Answer, depth: int) -> dict[str, object]:
     """What differs from torchvision's names and shapes; without memory for the weights."""
-    with torch.device("meta"):
+    with on_meta():
         model = resnet(depth)
     state = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
@@ -122,7 +122,7 @@ def _names_case(depth: int) -> Case:
 
 def _logits(resnet: Answer, x: Tensor, depth: int, training: bool = False) -> Tensor:
     """Of a network that is built without its initial weights, which would take longest."""
-    with torch.device("meta"):
+    with on_meta():
         model = resnet(depth, 3).to(x.dtype)
     model = model.to_empty(device="cpu").train(training)
     spread(model)

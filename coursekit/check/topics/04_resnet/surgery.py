@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from coursekit.blocks import ResidualBlock, SmallResNet, branch, nested
 from coursekit.check.cases import Case, Exercise
-from coursekit.check.modules import settle, spread
+from coursekit.check.modules import on_meta, settle, spread
 from coursekit.check.values import type_name
 
 from .networks import ramp
@@ -53,7 +53,7 @@ def _small() -> nn.Module:
 
 def _filled(make: Make, fill: Callable[[nn.Module], None]) -> nn.Module:
     """The same network at every call, in evaluation mode."""
-    with torch.device("meta"):
+    with on_meta():
         network = make()
     network = network.to_empty(device="cpu").eval()
     fill(network)
