@@ -32,13 +32,9 @@ demo: setup ## grade a class of hand-ins → build/demo/report.html, grades.csv
 	$(BIN)/grading build
 	$(BIN)/grading demo
 
-# What only computes runs two at a time, one thread each; what watches clocks and processes runs alone.
-COMPUTING := tests/models tests/coursekit tests/check tests/data_sets tests/lecture tests/topics \
-	$(addprefix tests/grading/,border course honest masters wire)
-
-test: setup ## the tests of every change; prints their number and the slowest twenty of each half
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=20 $(COMPUTING) $(PYTEST_ARGS)
-	$(BIN)/python -m pytest --durations=20 $(addprefix --ignore=,$(COMPUTING)) $(PYTEST_ARGS)
+# Two at a time, one thread each; no test watches a clock that another could hold up.
+test: setup ## the tests of every change; prints their number and the slowest twenty
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=20 $(PYTEST_ARGS)
 
 test-all: setup ## all of it before a release: every network, 2,000 broken notebooks, a sample on newer Pythons
 	$(MAKE) test PYTEST_ARGS="--exhaustive $(PYTEST_ARGS)"

@@ -243,11 +243,18 @@ class _Answer:
             "state": lambda: dict(value.state_dict()),
             "load": lambda: value.load_state_dict(argument[0], strict=argument[1]),
             "parameters": lambda: list(value.named_parameters(*argument)),
+            "buffers": lambda: self._named_buffers(value, argument),
             "weights": lambda: [weight for weight in value.parameters() if weight.requires_grad],
             "own": lambda: self._all_shared(vars(value)[argument]),
             "unsaved": lambda: set(value._non_persistent_buffers_set),
         }
         return {"result": encoder.encode(actions[message["action"]]())}
+
+    def _named_buffers(self, module: Any, arguments: Any) -> list[tuple[str, Any]]:
+        named = list(module.named_buffers(*arguments))
+        for _, buffer in named:
+            self._share(buffer)
+        return named
 
     def _all_shared(self, held: dict[str, Any]) -> dict[str, Any]:
         for item in held.values():

@@ -178,6 +178,12 @@ class ModuleProxy(nn.Module):
         """Names and twins of the weights."""
         yield from self._special("parameters", [prefix, recurse, remove_duplicate])
 
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Names and twins of the buffers."""
+        yield from self._special("buffers", [prefix, recurse, remove_duplicate])
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ModuleProxy":
         for tensor in [*self.parameters(recurse), *self.buffers(recurse)]:
             tensor.data = fn(tensor.data)
