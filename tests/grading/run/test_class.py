@@ -140,7 +140,7 @@ def test_what_a_hand_in_started_ends_with_it(graded):
     family = [pid for pid in processes if set(warm) & set(ancestors(pid, processes))]
     prepared = [judges for process in _processes.values() for judges in process.prepared.values()]
     assert len(family) == len(warm) + len(prepared), (
-        "the process that waits for a warm process, the warm process, those that judges come from, nobody else"
+        "the process that waits for a warm process, that one, those that judges come from, and nobody else"
     )
 
 
