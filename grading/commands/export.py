@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grading.config import load_config
+from grading.course.adopted import graded_course
 from grading.gradebook.store import write_atomically
 from grading.gradebook.table import Entry, Row, Table, load_table
 
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Write the grades of a graded class."""
-    table = load_table(load_config(args.config), args.assignment)
+    table = load_table(graded_course(load_config(args.config)), args.assignment)
     if args.output is None:
         print(to_csv(table), end="")
     else:

@@ -17,6 +17,7 @@ from nbgrader import utils
 from grading.engine.evasion import evasions
 from grading.engine.outputs import clean_output, told
 from grading.errors import InfrastructureError
+from grading.handins.tree import release_path
 from grading.judge.course_names import given_by
 from grading.judge.task import Task
 from grading.records import Job, Limits, Status
@@ -183,9 +184,10 @@ class _Pair:
         index, begun = -1, time.monotonic()
         try:
             tasks = [asdict(task) for task in self.tasks]
-            given = asdict(given_by(self.job.source))
+            given = asdict(given_by(self.job.source, release_path(self.job.source)))
             contexts = list(self.job.warm.contexts)
-            self.channel.send({"tasks": tasks, "contexts": contexts, "given": given})
+            files = str(self.job.files or "")
+            self.channel.send({"tasks": tasks, "contexts": contexts, "given": given, "files": files})
             while True:
                 self.channel.socket.settimeout(self._time_left(begun))
                 message, _ = self.channel.receive()

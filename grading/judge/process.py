@@ -26,6 +26,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from grading.fork.shell import ALL_KEPT, ERROR_LENGTH, Cell, Outputs, attach, run_cell, seed_all
 from grading.judge.course_names import Given, definitions
 from grading.judge.link import AnswerLost, Link
+from grading.judge.proxies import Proxy
 from grading.judge.task import Task
 from grading.wire.channel import Channel, WireError
 
@@ -38,6 +39,9 @@ _NAME = re.compile(r"\b[^\W\d]\w*\b")
 
 OUTPUTS_KEPT = 1000
 """Outputs of a cell that go on to the notebook."""
+
+BESIDE = "__import__('zipfile').ZipFile({0!r}).extractall(), __import__('sys').path.append({0!r})"
+"""What lies beside a notebook, as copies that a hand-in may change; modules come from the archive itself."""
 
 DEPENDS = "it passes only because the answer changed the values that it is compared with"
 
@@ -54,6 +58,8 @@ def serve(supervisor: socket.socket, answer: socket.socket, shell: InteractiveSh
     judge = _Judge(channel, Link(Channel(answer)), shell, outputs, Given(**message["given"]))
     with _stand_ins(judge.link, message["contexts"]):
         try:
+            if message["files"]:
+                judge.put_beside(message["files"])
             if message["contexts"]:
                 judge.link.plain("watch", names=message["contexts"])
             for task in tasks:
@@ -73,6 +79,13 @@ class _Judge:
         self.stars: dict[str, Any] | None = None
         self.refused: dict[str, Exception] = {}
         self.own: set[str] = set(shell.user_ns) | set(vars(builtins))
+
+    def put_beside(self, archive: str) -> None:
+        """Lay the course's files beside the notebook, here and over there."""
+        code = BESIDE.format(archive)
+        exec(code)
+        if error := self.link.plain("run", source=f"{code};").get("error"):
+            raise OSError(f"the course's files cannot be laid beside the notebook ({error})")
 
     def run(self, task: Task) -> None:
         """Run one cell where it belongs and report it."""
@@ -200,10 +213,21 @@ class _Judge:
         found = {}
         for name in self._there(names):
             try:
-                found[name] = self.link.value("get", name=name)
+                found[name] = self._own_module(name, self.link.value("get", name=name))
             except Exception as error:  # said where the name is used
                 self.refused[name] = error
         return found
+
+    def _own_module(self, name: str, value: Any) -> Any:
+        """The library itself where only the course's solution imports it, and the answer has done so, too."""
+        statement = self.given.solutions.get(name)
+        if statement is None or not isinstance(value, Proxy):
+            return value
+        there: dict[str, Any] = {}
+        exec(statement, there)
+        ours = there.get(name)
+        is_same = isinstance(ours, types.ModuleType) and self.link.claims_module(value, ours.__name__)
+        return ours if is_same else value
 
     def _there(self, names: Iterable[str]) -> list[str]:
         """Which of these names the student's cells have defined, as the student's process says."""
