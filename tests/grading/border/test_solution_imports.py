@@ -1,4 +1,4 @@
-"""A library that only the course's solution imports: an answer has to import it, and the test gets the real one."""
+"""A library that only the solution imports: an answer has to import it, and the test gets the real one."""
 
 import nbformat
 import pytest

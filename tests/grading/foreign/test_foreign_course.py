@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import nbformat
 import pytest
+from traitlets.config.loader import PyFileConfigLoader
 
 from tests.grading.foreign.conftest import ANSWERS, Course, nbgrader, scores_of
 
@@ -106,6 +107,15 @@ def test_an_autotest_is_the_test_that_nbgrader_writes(graded):
     assert "AUTOTEST" not in test
     assert 'assert str(squares(4)) == """[0, 1, 4, 9]"""' in test
     assert "sha1(" in test
+
+
+def test_the_folder_of_grades_is_a_course_directory_for_stock_nbgrader(graded):
+    course = graded.course
+    stock = PyFileConfigLoader("nbgrader_config.py", str(course.work)).load_config()
+    assert stock.CourseDirectory.root == str(course.work)
+    assert stock.CourseDirectory.submitted_directory == str(course.tree / "handed_in")
+    assert stock.ClearHiddenTests.begin_test_delimeter == "# << secret"
+    assert stock.HTMLExporter.sanitize_html is True
 
 
 def test_an_unchanged_hand_in_is_not_run_again(graded):

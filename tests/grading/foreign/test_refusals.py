@@ -7,10 +7,12 @@ import shutil
 import nbformat
 import pytest
 
+from grading import cli
 from grading.commands.build import build
 from grading.config import load_config
 from grading.course.adopted import adopt
-from grading.errors import ConfigError
+from grading.course.nbgrader_tree import MADE, release_notebook
+from grading.errors import ConfigError, MetadataError
 from tests.grading.foreign.conftest import cell, notebook
 
 ANSWER = cell("answer", "def squares(n):\n    return [i * i for i in range(n)]", "squares")
@@ -139,6 +141,31 @@ def test_files_that_would_fill_a_hand_ins_folder_are_named(foreign):
     with (foreign.source().parent / "film.bin").open("wb") as file:
         os.truncate(file.fileno(), 200 * 2**20)
     assert "the files beside the notebook have 200 MB" in foreign.refusal()
+
+
+class TestATreeThatABuildHasMade:
+    def test_a_master_does_not_let_nbgrader_write_its_tests(self):
+        asks = notebook(ANSWER, cell("test", "### AUTOTEST squares(2)", "lazy", 1))
+        with pytest.raises(MetadataError, match="the cell 'lazy' has a line that is to become a test"):
+            release_notebook(asks, "assignment.py")
+
+    @pytest.mark.parametrize(
+        ("new", "says"),
+        [
+            (cell("test", "### AUTOTEST squares(2)", "lazy", 1), "the cell 'lazy' has a line"),
+            (marked(cell("test", "assert squares(2)", "x", 1), grade_id=None), "(it has no grade_id)"),
+        ],
+    )
+    def test_its_source_is_looked_at_as_well_before_a_run(self, tmp_path, capsys, new, says):
+        (tmp_path / "course.toml").write_text('[course]\nname = "own"\n')
+        path = tmp_path / "build/course/source/a/a.ipynb"
+        path.parent.mkdir(parents=True)
+        (tmp_path / "build/course/nbgrader_config.py").write_text(f"{MADE}\n")
+        nbformat.write(notebook(ANSWER, new), path)
+        assert cli.main(["run", "a", "--config", str(tmp_path / "course.toml")]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"grading run: {path}: ")
+        assert says in said
 
 
 class TestNothingIsWrittenIntoAFolderOfSomebodyElse:
