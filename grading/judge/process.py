@@ -24,6 +24,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from grading.fork.shell import ALL_KEPT, ERROR_LENGTH, Cell, Outputs, attach, run_cell, seed_all
+from grading.judge.beside import put_beside
 from grading.judge.course_names import Given, definitions
 from grading.judge.link import AnswerLost, Link
 from grading.judge.proxies import Proxy
@@ -39,9 +40,6 @@ _NAME = re.compile(r"\b[^\W\d]\w*\b")
 
 OUTPUTS_KEPT = 1000
 """Outputs of a cell that go on to the notebook."""
-
-BESIDE = "__import__('zipfile').ZipFile({0!r}).extractall(), __import__('sys').path.append({0!r})"
-"""What lies beside a notebook, as copies that a hand-in may change; modules come from the archive itself."""
 
 DEPENDS = "it passes only because the answer changed the values that it is compared with"
 
@@ -59,7 +57,7 @@ def serve(supervisor: socket.socket, answer: socket.socket, shell: InteractiveSh
     with _stand_ins(judge.link, message["contexts"]):
         try:
             if message["files"]:
-                judge.put_beside(message["files"])
+                put_beside(message["files"], judge.link)
             if message["contexts"]:
                 judge.link.plain("watch", names=message["contexts"])
             for task in tasks:
@@ -79,13 +77,6 @@ class _Judge:
         self.stars: dict[str, Any] | None = None
         self.refused: dict[str, Exception] = {}
         self.own: set[str] = set(shell.user_ns) | set(vars(builtins))
-
-    def put_beside(self, archive: str) -> None:
-        """Lay the course's files beside the notebook, here and over there."""
-        code = BESIDE.format(archive)
-        exec(code)
-        if error := self.link.plain("run", source=f"{code};").get("error"):
-            raise OSError(f"the course's files cannot be laid beside the notebook ({error})")
 
     def run(self, task: Task) -> None:
         """Run one cell where it belongs and report it."""

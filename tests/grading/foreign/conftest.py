@@ -48,7 +48,6 @@ cell_seconds = 20
 
 MARKS = {"grade": False, "solution": False, "locked": False, "schema_version": 3, "task": False}
 USUAL = {
-    "plain": None,
     "answer": {"solution": True},
     "locked": {"locked": True},
     "test": {"grade": True, "locked": True},
@@ -61,7 +60,7 @@ def cell(kind, source, grade_id="", points=None):
     """A cell of a course's notebook; essays and tasks are text."""
     text = kind in ("essay", "task", "text")
     new = nbformat.v4.new_markdown_cell(source) if text else nbformat.v4.new_code_cell(source)
-    if USUAL.get(kind) is not None:
+    if kind in USUAL:
         new.metadata.nbgrader = {**MARKS, **USUAL[kind], "grade_id": grade_id}
         if points is not None:
             new.metadata.nbgrader["points"] = points
