@@ -31,13 +31,26 @@ class Hooks:
 
 
 @dataclass(frozen=True)
+class Foreign:
+    """A course directory of nbgrader's that `grading build` has not made: it is read, never written into.
+
+    root: the directory. submitted: where its hand-ins lie. excluded: students whose hand-ins are left out.
+    """
+
+    root: Path
+    submitted: Path
+    excluded: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Config:
     """One course.
 
     root: folder of course.toml. masters: one folder a topic. notebooks: what students get, generated. tree:
-    nbgrader's course directory, generated. ships: what students get, notebooks included, in which no
-    solution may stand. warm: what hand-ins find imported. check_mime: MIME type under which a public check
-    leaves its result. gradebook: database URL. readme: the file in which a build keeps the table of topics.
+    nbgrader's course directory. ships: what students get, notebooks included, in which no solution may stand.
+    warm: what hand-ins find imported. check_mime: MIME type under which a public check leaves its result.
+    gradebook: database URL. readme: the file in which a build keeps the table of topics. work: the folder
+    that takes the tree's place where `grading build` has not made that; `foreign` then says whose it is.
     """
 
     root: Path
@@ -52,6 +65,8 @@ class Config:
     hooks: Hooks = field(default_factory=Hooks)
     limits: Limits = field(default_factory=Limits)
     readme: Path | None = None
+    work: Path = Path()
+    foreign: Foreign | None = None
 
 
 def load_config(path: Path | str = "course.toml") -> Config:
@@ -86,6 +101,7 @@ _COURSE = {
     "check_mime": str,
     "gradebook": str,
     "readme": str,
+    "work": str,
 }
 _ENGINE = {"preload": list, "readable": list, "contexts": list, "sandbox": str}
 _HOOKS = {"fingerprints": list, "fingerprints_output": str, "fingerprints_sources": list}
@@ -122,7 +138,7 @@ def _config(table: dict[str, Any], path: Path) -> Config:
         ships=tuple(root / folder for folder in course.get("ships", [notebooks])),
         warm=_warmth(engine, root, path),
         check_mime=course.get("check_mime", ""),
-        gradebook=course.get("gradebook", f"sqlite:///{tree / 'gradebook.db'}"),
+        gradebook=course.get("gradebook", gradebook_in(tree)),
         hooks=Hooks(
             tuple(hooks.get("fingerprints", [])),
             hooks.get("fingerprints_output", ""),
@@ -130,7 +146,13 @@ def _config(table: dict[str, Any], path: Path) -> Config:
         ),
         limits=dataclasses.replace(Limits(), **limits),
         readme=root / course["readme"] if "readme" in course else None,
+        work=root / course.get("work", "build/graded"),
     )
+
+
+def gradebook_in(tree: Path) -> str:
+    """The address of the gradebook of a course directory that names no other one."""
+    return f"sqlite:///{tree / 'gradebook.db'}"
 
 
 def _warmth(engine: dict[str, Any], root: Path, path: Path) -> Warmth:

@@ -72,6 +72,7 @@ class Job:
     content_hash: of the hand-in and of everything else that decides the result.
     check_mime: the MIME type under which public checks leave their result in a cell's outputs.
     warm: what the process imports that the hand-in's processes are forked from, and what they may do.
+    files: an archive of the course's files that lie beside the notebook where it runs.
     """
 
     student: str
@@ -82,6 +83,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     check_mime: str = ""
     warm: "Warmth" = field(default_factory=lambda: Warmth())
+    files: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ def _read_job(fields: dict[str, Any]) -> Job:
     given = fields["warm"]
     lists = {name: tuple(given[name]) for name in ("preload", "readable", "contexts")}
     warm = Warmth(**{**given, **lists})
+    paths |= {"files": Path(fields["files"])} if fields.get("files") else {}
     return Job(**{**fields, **paths, "limits": Limits(**fields["limits"]), "warm": warm})
 
 

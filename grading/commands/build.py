@@ -101,9 +101,12 @@ def build(
 
     Raises:
         MasterError: A master breaks the format. MetadataError: nbgrader would refuse a notebook.
+        ConfigError: The tree is a course directory that somebody else has made.
         LeakError: Students would get hidden code. BuildError: A lecture or the hook fails.
         UsageError: There is no such topic.
     """
+    if not check:
+        _refuse_foreign(config)
     names = topic_names(config)
     unknown = [name for name in topics if name not in names]
     if unknown:
@@ -134,6 +137,12 @@ def build(
         withheld = [drift for one in generated for drift in one.drift]
         return Built(drift=(*filter(None, found), *withheld, *gone))
     return _write(config, {**shipped, **tree, **readme}, stale, say)
+
+
+def _refuse_foreign(config: Config) -> None:
+    from grading.course.nbgrader_tree import refuse_foreign
+
+    refuse_foreign(config.tree)
 
 
 def _refuse_leaks(

@@ -16,6 +16,7 @@ from nbgrader.utils import capture_log
 from traitlets.config import Config as Traits
 
 from grading.config import Config, load_config
+from grading.course.adopted import graded_course, traits_of
 from grading.errors import SubmissionError
 from grading.gradebook.sanitize import FILTERS
 from grading.handins.tree import check_built
@@ -47,7 +48,7 @@ def generate_feedback(config: Config, assignment: str) -> None:
     if not any(graded.glob(f"*/{assignment}/*.ipynb")):
         fix = f"run `grading run {assignment}` first"
         raise SubmissionError(f"nothing of {assignment} was graded", graded, fix)
-    traits = Traits()
+    traits = Traits({**traits_of(config), "CourseDirectory": {}})
     traits.CourseDirectory.root = str(config.tree)
     traits.CourseDirectory.course_id = config.name
     traits.CourseDirectory.db_url = config.gradebook
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Write the feedback pages of an assignment."""
-    config = load_config(args.config)
+    config = graded_course(load_config(args.config))
     generate_feedback(config, args.assignment)
     print(config.tree / "feedback")
     return 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 
 from grading.config import load_config
+from grading.course.adopted import graded_course
 from grading.gradebook.store import write_atomically
 from grading.gradebook.table import Entry, Exercise, Row, Table, load_table, spread
 from grading.records import Status
@@ -169,7 +170,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Write the report of a graded class and say where."""
-    config = load_config(args.config)
+    config = graded_course(load_config(args.config))
     table = load_table(config, args.assignment)
     if args.json:
         print(json.dumps(to_plain(table), indent=1))

@@ -101,12 +101,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run and record an assignment; 0, or 1 when the machine failed on some hand-ins."""
+    from grading.course.adopted import adopt
     from grading.gradebook.record import recording
 
     config = load_config(args.config)
     if args.sandbox:
         config = dataclasses.replace(config, warm=dataclasses.replace(config.warm, sandbox=args.sandbox))
     summary = Summary()
+    config = adopt(config, args.assignment)
     jobs = plan(config, args.assignment)
     with recording(config, args.assignment, wait=args.wait) as record:
         for result in grade(config, jobs, args):

@@ -62,7 +62,7 @@ def grade(job: Job) -> tuple[Result, NotebookNode | None]:
     except SubmissionError as error:
         return refused(job, course, Status.ERROR, error.what), None
     notebook, notes = reconcile(handin, course)
-    if job.notebook.stem != job.assignment:
+    if job.notebook.stem != (course.name or job.assignment):
         notes.insert(0, Note(f"The file was called {job.notebook.name}; it is the only notebook handed in."))
     try:
         outcome = _executed(notebook, job, course)
@@ -85,7 +85,7 @@ def refused(job: Job, course: Original, status: Status, says: str, *, human: boo
             manual=utils.is_solution(cell) or cell.cell_type != "code",
         )
         for cell in course.source.cells
-        if utils.is_grade(cell)
+        if utils.is_grade(cell) or utils.is_task(cell)
     )
     reason = says if human else None
     return Result(job.student, job.assignment, status, 0.0, _points(cells), cells, (says,), {}, reason)

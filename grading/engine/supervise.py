@@ -21,6 +21,7 @@ from nbgrader import utils
 from grading.engine.evasion import evasions
 from grading.engine.outputs import clean_output, told
 from grading.errors import InfrastructureError
+from grading.handins.tree import release_path
 from grading.judge.course_names import given_by
 from grading.judge.task import Task
 from grading.records import Job, Limits, Status
@@ -102,8 +103,9 @@ def tasks_of(notebook: NotebookNode, released: Mapping[str, str]) -> list[Task]:
 
 def _in_common(job: Job) -> dict[str, object]:
     """What all judges of a notebook have in common."""
-    given = asdict(given_by(job.source))
-    return {"sources": _locked(job.source), "contexts": list(job.warm.contexts), "given": given}
+    given = asdict(given_by(job.source, release_path(job.source)))
+    sources = [] if job.files else _locked(job.source)  # cells may read what lies beside a hand-in
+    return {"sources": sources, "contexts": list(job.warm.contexts), "given": given}
 
 
 def _locked(source: Path) -> list[str]:
@@ -208,9 +210,10 @@ class _Pair:
         index, begun = -1, time.monotonic()
         try:
             tasks = [asdict(task) for task in self.tasks]
-            given = asdict(given_by(self.job.source))
+            given = asdict(given_by(self.job.source, release_path(self.job.source)))
             contexts = list(self.job.warm.contexts)
-            self.channel.send({"tasks": tasks, "contexts": contexts, "given": given})
+            files = str(self.job.files or "")
+            self.channel.send({"tasks": tasks, "contexts": contexts, "given": given, "files": files})
             while True:
                 self.channel.socket.settimeout(self._time_left(begun))
                 message, _ = self.channel.receive()

@@ -21,9 +21,11 @@ from nbgrader import utils
 from nbgrader.api import Gradebook, MissingEntry, SubmittedNotebook
 
 from grading.config import Config
-from grading.course import nbgrader_tree
+from grading.course.adopted import traits_of
+from grading.course.nbgrader_tree import save_cells
 from grading.gradebook.lock import only_writer
 from grading.gradebook.store import remove_partial, store_of, write_atomically
+from grading.handins.tree import submitted_path
 from grading.records import CellResult, Result, Status
 from grading.text import shown
 
@@ -50,7 +52,7 @@ def recording(config: Config, assignment: str, *, wait: bool = False) -> Iterato
     with only_writer(config, wait=wait):
         store.tidy()
         _stamp(config)
-        nbgrader_tree.register(config, assignment)
+        save_cells(config, assignment, traits_of(config))
         gc.freeze()  # looking through all that was imported, again and again, costs more than recording
         with _opened(config) as gradebook:
 
@@ -105,7 +107,7 @@ def _record_one(gradebook: Gradebook, config: Config, result: Result, executed: 
     text = executed.read_text(encoding="utf-8") if executed.is_file() else None
     unchanged = target.is_file() and target.read_text(encoding="utf-8") == text
     answers = {} if text is None else _answer_cells(text)
-    stamp = config.tree / "submitted" / result.student / result.assignment / TIMESTAMP
+    stamp = submitted_path(config) / result.student / result.assignment / TIMESTAMP
     handed_in = _timestamp(stamp)
     with _transaction(gradebook):
         gradebook.update_or_create_student(student)

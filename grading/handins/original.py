@@ -29,6 +29,12 @@ class Original:
     source: NotebookNode
     released: NotebookNode
 
+    @property
+    def name(self) -> str | None:
+        """What students call the notebook, where that is not the name of the assignment."""
+        name: str | None = self.source.metadata.get("grading", {}).get("notebook")
+        return name
+
 
 def read_original(source: Path) -> Original:
     """The course's notebook and its release, which stands beside it in nbgrader's tree."""

@@ -13,7 +13,16 @@ from pathlib import Path
 
 from grading.config import Config
 from grading.errors import SubmissionError
-from grading.handins.tree import check_built, find_notebook, names_in, release_path, source_path
+from grading.handins.original import read_original
+from grading.handins.tree import (
+    check_built,
+    files_path,
+    find_notebook,
+    names_in,
+    release_path,
+    source_path,
+    submitted_path,
+)
 from grading.records import ENGINE_VERSION, Job
 from grading.text import listed, shown
 
@@ -30,13 +39,21 @@ def plan(config: Config, assignment: str) -> list[Job]:
     """
     check_built(config, assignment)
     source, released = source_path(config, assignment), release_path(source_path(config, assignment))
-    submitted = (config.tree / "submitted").resolve()
+    submitted = submitted_path(config).resolve()
     if not submitted.is_dir():
         raise SubmissionError("there are no hand-ins", submitted, f"put them there as STUDENT/{assignment}/…")
-    course = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in (source, released))
+    files = files_path(config, assignment)
+    parts = (source, released) if files is None else (source, released, files)
+    course = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in parts)
     folders = [path for path in submitted.iterdir() if path.is_dir() or path.is_symlink()]
-    students = sorted(path.name for path in folders if path.name[0] != ".")
-    return [_job(config, assignment, student, submitted, source, course) for student in students]
+    excluded = config.foreign.excluded if config.foreign else ()
+    students = sorted(path.name for path in folders if path.name[0] != "." and path.name not in excluded)
+    name = read_original(source).name or assignment
+    readable = (*config.warm.readable, *([] if files is None else [str(files)]))
+    warm = dataclasses.replace(config.warm, readable=readable)
+    notebook = Path(f"{name}.ipynb")
+    made = Job("", assignment, notebook, source, "", config.limits, config.check_mime, warm, files)
+    return [_job(made, student, submitted, course) for student in students]
 
 
 def problem_with(job: Job) -> str | None:
@@ -79,17 +96,18 @@ def _strays(folder: Path, source: Path) -> list[str]:
     return [name for name in names_in(folder) if name not in assignments and name[0] != "."]
 
 
-def _job(config: Config, assignment: str, student: str, submitted: Path, source: Path, course: bytes) -> Job:
-    notebook = _found(submitted / student / assignment, assignment)
-    job = Job(student, assignment, notebook, source, "", config.limits, config.check_mime, config.warm)
+def _job(made: Job, student: str, submitted: Path, course: bytes) -> Job:
+    """The job of a student; `made` has what all of them have, and the name of the notebook."""
+    notebook = _found(submitted / student / made.assignment, made.notebook.stem)
+    job = dataclasses.replace(made, student=student, notebook=notebook)
     settings = json.dumps(
         [
             student,
-            assignment,
+            job.assignment,
             notebook.name,
-            asdict(config.limits),
-            asdict(config.warm),
-            config.check_mime,
+            asdict(job.limits),
+            asdict(job.warm),
+            job.check_mime,
             ENGINE_VERSION,
         ]
     )
@@ -99,11 +117,11 @@ def _job(config: Config, assignment: str, student: str, submitted: Path, source:
     return dataclasses.replace(job, content_hash=digest.hexdigest())
 
 
-def _found(folder: Path, assignment: str) -> Path:
+def _found(folder: Path, name: str) -> Path:
     try:
-        return find_notebook(folder, assignment)
+        return find_notebook(folder, name)
     except OSError:  # a folder that cannot be read; `problem_with` says so
-        return folder / f"{assignment}.ipynb"
+        return folder / f"{name}.ipynb"
 
 
 def _digest(job: Job) -> bytes:

@@ -24,48 +24,89 @@ class Given:
     """Names of a course's notebook.
 
     imports: name to the statement that imports it. stars: imports of all names of a module. locked: names
-    that locked cells import or define. answers: names that cells for answers define.
+    that locked cells import or define. answers: names that cells for answers define. solutions: as imports,
+    of names that only a solution imports: students are not given them.
     """
 
     imports: dict[str, str] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     locked: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
+    solutions: dict[str, str] = field(default_factory=dict)
 
 
-def given_by(source: Path) -> Given:
-    """The names in this notebook of the course."""
-    return _given_by(source, source.stat().st_mtime_ns)
+def given_by(source: Path, released: Path) -> Given:
+    """The names in this notebook of the course; released: the file that students got, if there is one."""
+    return _given_by(source, _written(source), released, _written(released))
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 @functools.lru_cache(maxsize=8)
-def _given_by(source: Path, _: int) -> Given:
+def _given_by(source: Path, _: int, released: Path, written: int) -> Given:
     import nbformat  # the judge has no use for it
 
-    return given_in(nbformat.read(source, as_version=4))
+    return given_in(
+        nbformat.read(source, as_version=4), nbformat.read(released, as_version=4) if written else None
+    )
 
 
-def given_in(notebook: "NotebookNode") -> Given:
-    """The names in a course's notebook."""
+def given_in(notebook: "NotebookNode", released: "NotebookNode | None" = None) -> Given:
+    """The names in a course's notebook, which students got as `released`."""
     imports: dict[str, str] = {}
+    solutions: dict[str, str] = {}
     stars: list[str] = []
     locked, answers = set[str](), set[str]()
+    as_got = {name: cell.source for cell in (released.cells if released else ()) if (name := _id(cell))}
     for cell in notebook.cells:
         marks = cell.metadata.get("nbgrader", {})
         if cell.cell_type != "code":
             continue
         if marks.get("solution"):
             answers |= _bound(cell.source)
-        for statement in definitions(cell.source):
-            names = names_of(statement)
-            if marks.get("locked"):
-                locked |= names - {"*"}
-            elif isinstance(statement, ast.Import | ast.ImportFrom):
-                text = ast.unparse(statement)
-                stars += [text] if "*" in names else []
-                imports |= {name: text for name in names - {"*"}}
+            got = as_got.get(_id(cell), "") if released else cell.source
+            solutions |= _imported(cell.source)
+            imports |= _imported(got)
+            stars += _stars(got)
+        elif marks.get("locked"):
+            locked |= {name for one in definitions(cell.source) for name in names_of(one)} - {"*"}
+        else:
+            imports |= _imported(cell.source)
+            stars += _stars(cell.source)
     imports = {name: text for name, text in imports.items() if name not in answers}
-    return Given(imports, list(dict.fromkeys(stars)), sorted(locked - answers), sorted(answers))
+    solutions = {
+        name: text
+        for name, text in solutions.items()
+        if name not in imports and name not in locked and name not in answers
+    }
+    return Given(
+        imports,
+        list(dict.fromkeys(stars)),
+        sorted(locked - answers),
+        sorted(answers | set(solutions)),
+        solutions,
+    )
+
+
+def _id(cell: "NotebookNode") -> str:
+    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+
+
+def _imported(source: str) -> dict[str, str]:
+    """The names that a cell imports, each with its statement."""
+    return {
+        name: ast.unparse(statement)
+        for statement in definitions(source)
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+        for name in names_of(statement) - {"*"}
+    }
+
+
+def _stars(source: str) -> list[str]:
+    """The statements of a cell that import all names of a module."""
+    return [ast.unparse(statement) for statement in definitions(source) if "*" in names_of(statement)]
 
 
 def definitions(source: str) -> Iterator[ast.stmt]:

@@ -107,6 +107,13 @@ class Link:
         self._take_twins(reply, decoder)
         return reply
 
+    def claims_module(self, proxy: Proxy, name: str) -> bool:
+        """Whether a thing over there says that it is the module of this name."""
+        remote: Remote = vars(proxy)["_remote"]
+        if remote.name != "module":
+            return False
+        return bool(self.value("attribute", of=remote.number, name="__name__") == name)
+
     def special(self, number: int, action: str, argument: Any = None) -> Any:
         """len, iter, next, item, contains and the like, of a thing over there."""
         return self.value("special", argument, of=number, action=action)

@@ -9,6 +9,7 @@ as well, in the text that students got.
 
 import json
 import socket
+import types
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,10 +17,12 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from grading.fork.randomness import random_state, seed_all, set_random_state
 from grading.fork.shell import ALL_KEPT, ERROR_LENGTH, Cell, Outputs, attach, run_cell
+from grading.judge.beside import put_beside
 from grading.judge.course_names import Given
 from grading.judge.link import AnswerLost, Link
 from grading.judge.names import Names
 from grading.judge.prepare import Done, Prepared
+from grading.judge.proxies import Proxy
 from grading.judge.results import points_of, result_of
 from grading.judge.task import Task
 from grading.wire.channel import Channel, WireError
@@ -49,6 +52,8 @@ def serve(
     judge = _Judge(channel, link, outputs, Names(shell, Given(**message["given"])), prepared)
     with prepared.stand_ins.standing():
         try:
+            if message["files"]:
+                put_beside(message["files"], judge.link)
             if message["contexts"]:
                 judge.link.plain("watch", names=message["contexts"])
             for task in tasks:
@@ -164,10 +169,21 @@ class _Judge:
         found = {}
         for name in self._there(names):
             try:
-                found[name] = self.link.value("get", name=name)
+                found[name] = self._own_module(name, self.link.value("get", name=name))
             except Exception as error:  # said where the name is used
                 self.refused[name] = error
         return found
+
+    def _own_module(self, name: str, value: Any) -> Any:
+        """The library itself where only the course's solution imports it, and the answer has done so, too."""
+        statement = self.names.given.solutions.get(name)
+        if statement is None or not isinstance(value, Proxy):
+            return value
+        there: dict[str, Any] = {}
+        exec(statement, there)
+        ours = there.get(name)
+        is_same = isinstance(ours, types.ModuleType) and self.link.claims_module(value, ours.__name__)
+        return ours if is_same else value
 
     def _there(self, names: Iterable[str]) -> list[str]:
         """Which of these names the student's cells have defined, as the student's process says."""

@@ -10,8 +10,9 @@ def cell(source, **marks):
     return nbformat.v4.new_code_cell(source, metadata={"nbgrader": {**usual, **marks}} if marks else {})
 
 
-def given(*cells):
-    return given_in(nbformat.v4.new_notebook(cells=list(cells)))
+def given(*cells, released=None):
+    got = None if released is None else nbformat.v4.new_notebook(cells=released)
+    return given_in(nbformat.v4.new_notebook(cells=list(cells)), got)
 
 
 def test_imports_come_from_cells_that_students_may_edit():
@@ -26,6 +27,20 @@ def test_imports_come_from_cells_that_students_may_edit():
         "up": "from math import floor, ceil as up",
         "torch": "import torch",
     }
+
+
+def test_what_only_a_solution_imports_is_not_given():
+    whole = "import torch\n### BEGIN SOLUTION\nimport numpy as np\nfrom math import *\n### END SOLUTION"
+    found = given(
+        cell("import os"),
+        cell(whole, solution=True, grade_id="answer"),
+        cell("from math import floor", solution=True, grade_id="gone"),
+        released=[cell("import os"), cell("import torch\npass", solution=True, grade_id="answer")],
+    )
+    assert found.imports == {"os": "import os", "torch": "import torch"}
+    assert found.stars == []
+    assert found.solutions == {"np": "import numpy as np", "floor": "from math import floor"}
+    assert found.answers == ["floor", "np"]
 
 
 def test_an_answer_of_the_same_name_is_an_answer():

@@ -7,7 +7,7 @@ import pytest
 from nbgrader.api import get_alembic_version
 
 from grading.commands.run import results
-from grading.course.nbgrader_tree import _programs_of_this_environment
+from grading.course.nbgrader_steps import programs_of_this_environment
 from grading.engine import handin, schedule
 from grading.engine.supervise import CellRun, Run
 from grading.errors import InfrastructureError
@@ -89,7 +89,7 @@ def test_a_gradebook_whose_making_was_ended_halfway_is_completed(made_up, calls)
         with contextlib.closing(sqlite3.connect(made_up.config.tree / "gradebook.db")) as gradebook:
             return gradebook.execute("SELECT version_num FROM alembic_version").fetchall()
 
-    with _programs_of_this_environment():
+    with programs_of_this_environment():
         assert version() == [(get_alembic_version(),)]
     for statement in ("DELETE FROM alembic_version", "DROP TABLE alembic_version"):
         before = version()

@@ -70,6 +70,36 @@ def test_a_name_that_a_spreadsheet_would_compute_is_made_harmless(name):
     assert harmless("ordinary") == "ordinary"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)", "\ufe66=", "\ufe62=", "\ufe63=", "\ufe6bx",
+        "\u207c1", "\u208a1", "\u2a75=", "\u22121", "\u20141", "\u20101", "\u2796=",
+        " =1", "\u00a0=1", "\u3000=1", "\u2003\uff1d1", "\ufeff=1", "\u200b=1", "\u202e=1",
+        "\u2060\u00ad=1", "\ufe0f=1",
+        "\x00=1", "\x1f=1", "\x0b=1", "\n=1", "\r\n=1", "\t\uff1d1", "\x85=1", "\u2028=1",
+    ],
+)  # fmt: skip
+def test_nor_does_a_sign_of_another_width_or_one_behind_something_unseen_compute(name):
+    assert harmless(name).startswith("'")
+
+
+def test_a_cell_that_begins_where_semicolons_separate_columns_does_not_compute_either():
+    assert harmless("x;=1+1; \uff1d2;y") == "x;'=1+1;' \uff1d2;y"
+
+
+@pytest.mark.parametrize(
+    "name", ["anna", "a=b", "o-neil", "\u00e9mile", "e\u0301mile", "\u674e\u96f7", "1-2", "", "3 + 4"]
+)
+def test_ordinary_names_stay_as_they_are(name):
+    assert harmless(name) == name
+
+
+def test_the_name_of_an_exercise_is_made_harmless_as_well():
+    cells = (CellResult("-1", Status.PASSED, 1.0, 1.0),)
+    assert rows(make_table("x", [result(cells=cells)], []))[0][2] == "'-1"
+
+
 def test_names_with_commas_quotes_and_line_ends_stay_one_field():
     table = make_table("x", [result(student='a, "b"\nc')], IDS)
     assert [row[0] for row in rows(table)] == ["student", 'a, "b" c']
