@@ -82,20 +82,31 @@ def _run(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(arguments)
     try:
         status: int = importlib.import_module(COMMANDS[args.command].module).main(args)
-    except GradingError as error:
-        print(f"grading {args.command}: {error}", file=sys.stderr)
-        return error.status
-    except OSError as error:
-        if error.filename is None:  # no file's fault
+    except Exception as error:
+        says = _as_sentence(error)
+        if says is None:
             raise
-        fix = "make that possible, or name another place"
-        says = GradingError(f"it cannot be read or written ({error.strerror})", error.filename, fix)
         print(f"grading {args.command}: {says}", file=sys.stderr)
         return says.status
     except KeyboardInterrupt:
         print(f"grading {args.command}: interrupted", file=sys.stderr)
         return 130
     return status
+
+
+def _as_sentence(error: Exception) -> GradingError | None:
+    """The error as one for people, where it is no mistake of this program's."""
+    if isinstance(error, GradingError):
+        return error
+    if isinstance(error, OSError) and error.filename is not None:
+        fix = "make that possible, or name another place"
+        return GradingError(f"it cannot be read or written ({error.strerror})", error.filename, fix)
+    databases = sys.modules.get("sqlalchemy.exc")  # loaded only where a gradebook was opened
+    if databases is not None and isinstance(error, databases.DBAPIError):
+        says = str(error.orig).strip().partition("\n")[0]
+        fix = "see that it is a database of nbgrader's, that there is room, and that nobody else holds it"
+        return GradingError(f"the gradebook cannot be used ({says})", "", fix)
+    return None
 
 
 def _closed() -> list[TextIO]:

@@ -94,6 +94,16 @@ def test_a_second_run_is_refused_or_waits_for_the_first(made_up, grading, monkey
     assert (status, "1 hand-ins: 1 passed" in said) == (0, True)
 
 
+def test_a_gradebook_that_is_no_database_is_named_in_one_sentence(made_up, grading):
+    made_up.hand_in("a", made_up.solved())
+    (made_up.config.tree / "gradebook.db").write_bytes(b"a spreadsheet, by mistake" * 100)
+    status, _, complained = grading("run", A)
+    assert status == 1
+    assert complained.startswith(
+        "grading run: the gradebook cannot be used (file is not a database); see that "
+    )
+
+
 def test_a_name_that_would_move_the_cursor_is_shown_and_not_obeyed(made_up, grading):
     made_up.hand_in("\x1b[2J\u202ecod.exe", b"no notebook")
     _, said, _ = grading("run", A)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from grading.engine import schedule
-from grading.engine.schedule import AHEAD, Progress, run_jobs, time_left
+from grading.engine.progress import Progress, _rest, time_left
+from grading.engine.schedule import AHEAD, run_jobs
 from grading.records import Job, Limits, Result, Status
 from tests.helpers import ROOT
 
@@ -148,7 +148,7 @@ def test_what_has_run_long_may_run_as_long_again_but_not_beyond_its_limit(ran, r
     """Six seconds on average, 600 at most."""
     (job,) = jobs_of("a")
     assert job.limits == Limits(job_seconds=600)
-    assert schedule._rest(ran, 6.0, job) == rest
+    assert _rest(ran, 6.0, job) == rest
 
 
 def test_a_quiet_run_says_nothing(capsys):
