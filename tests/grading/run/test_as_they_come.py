@@ -18,7 +18,7 @@ from grading.commands.report import to_html
 from grading.commands.run import Summary, results
 from grading.config import load_config
 from grading.engine import handin as engine
-from grading.engine import schedule
+from grading.engine import progress, schedule
 from grading.engine.supervise import CellRun, Run
 from grading.gradebook.record import record, recording
 from grading.gradebook.store import store_of
@@ -49,7 +49,8 @@ def test_while_one_of_a_hundred_runs_the_others_are_finished_recorded_and_counte
     screen = Screen(" 99/100 [")
     recorded: list[tuple[str]] = []
     monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr(schedule, "LOOK_SECONDS", 0.01)
+    for module in (schedule, progress):
+        monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     for number in range(100):
         made_up.hand_in(f"student-{number:02}", b"the same for all")
     jobs, store = plan(made_up.config, A), store_of(made_up.config)
