@@ -40,6 +40,7 @@ class Copies:
         pid = os.fork()
         if pid:
             self.pids[number] = pid
+            self.connections[number].close()  # it ends when the copy does
             return None
         if sys.platform == "linux":
             die_with_parent()

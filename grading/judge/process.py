@@ -55,8 +55,9 @@ def serve(
     outputs = attach(shell)
     seed_all()
     names = Names(shell, Given(**message["given"]))
-    judge = _Judge(channel, [Link(Channel(one)) for one in (answer, *copies)], outputs, names, prepared)
-    judge.phrases = Phrases([task.here for task in tasks])
+    original = Link(Channel(answer))
+    links = [original, *(Link(Channel(copy), beside=original) for copy in copies)]
+    judge = _Judge(channel, links, outputs, names, prepared, Phrases([task.here for task in tasks]))
     with prepared.stand_ins.standing():
         try:
             if message["files"]:
@@ -75,16 +76,22 @@ class _Judge:
     """links: to the answer's process, and to its copies. link: to the one that is asked now."""
 
     def __init__(
-        self, channel: Channel, links: Sequence[Link], outputs: Outputs, names: Names, prepared: Prepared
+        self,
+        channel: Channel,
+        links: Sequence[Link],
+        outputs: Outputs,
+        names: Names,
+        prepared: Prepared,
+        phrases: Phrases,
     ) -> None:
-        self.channel, self.outputs, self.names = channel, outputs, names
+        self.channel, self.outputs, self.names, self.phrases = channel, outputs, names, phrases
+        self.links = links
         self.original, *self.copies = links
         self.shell, self.prepared = names.shell, prepared
         self.refused: dict[str, Exception] = {}
         self.shown: dict[int, dict[str, Any]] = {}
         self.made: set[int] = set()
         self.asked: int | None = None
-        self.phrases = Phrases([])
         self._ask(None)
 
     def show(self, tasks: Sequence[Task]) -> None:
@@ -126,7 +133,6 @@ class _Judge:
         """From now on ask this copy, or the process itself."""
         self.asked = number
         self.link = self.original if number is None else self.copies[number]
-        self.link.known = self.original.known
         self.prepared.stand_ins.link = self.link
 
     def _judged(self, task: Task) -> dict[str, Any]:
@@ -204,15 +210,19 @@ class _Judge:
         after = dict(self.shell.user_ns)
         self.shell.user_ns.clear()
         self.shell.user_ns.update(before)
-        self.link.copy_back = False
+        self._copy_back(False)
         try:
             again = self._run_with(self._answers(self.names.asked(task.here)), task.here)
         finally:
-            self.link.copy_back = True
+            self._copy_back(True)
         self.shell.user_ns.update(after)
         if again.error is None and repr(points_of(again.value)) == repr(points_of(cell.value)):
             return cell
         return Cell(cell.outputs, ("AssertionError", DEPENDS), None, None, cell.seconds)
+
+    def _copy_back(self, wanted: bool) -> None:
+        for link in self.links:
+            link.copy_back = wanted
 
     def _answers(self, names: Sequence[str] | set[str]) -> dict[str, Any]:
         found = {}
