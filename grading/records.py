@@ -17,7 +17,7 @@ from grading.errors import RecordError
 
 VERSION = 1
 
-ENGINE_VERSION = "two-processes-4"
+ENGINE_VERSION = "two-processes-5"
 """Of what runs and judges a hand-in; changing it makes every stored result stale."""
 
 
@@ -73,6 +73,7 @@ class Job:
     check_mime: the MIME type under which public checks leave their result in a cell's outputs.
     warm: what the process imports that the hand-in's processes are forked from, and what they may do.
     files: an archive of the course's files that lie beside the notebook where it runs.
+    seed: of the numbers that tests draw; None to draw one for this run.
     """
 
     student: str
@@ -84,6 +85,7 @@ class Job:
     check_mime: str = ""
     warm: "Warmth" = field(default_factory=lambda: Warmth())
     files: Path | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Result:
 
     notes: sentences for staff and student. diagnoses: exercise -> names of the misconceptions met.
     needs_human: why a person has to look at it, or None.
+    seed: of the numbers that the tests have drawn; with the same one everything comes out the same again.
     """
 
     student: str
@@ -121,6 +124,7 @@ class Result:
     needs_human: str | None = None
     seconds: float = 0.0
     content_hash: str = ""
+    seed: int | None = None
 
 
 def exercise_of(grade_id: str, exercises: Iterable[str]) -> str:

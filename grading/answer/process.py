@@ -7,14 +7,16 @@ nothing, it is told nothing but what it has to run, and whatever it says is take
 import contextlib
 import copy
 import importlib
+import os
 import socket
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
 from grading.answer.computed_names import install
+from grading.answer.copies import Copies
 from grading.answer.guard_watch import TamperedError, Watch
 from grading.fork.randomness import seed_all
 from grading.fork.shell import Outputs, attach, run_cell
@@ -34,18 +36,20 @@ BUILTIN_ERRORS = tuple(
 )
 
 
-def serve(connection: socket.socket, shell: InteractiveShell) -> None:
-    """Answer until the other side hangs up."""
+def serve(sockets: Sequence[socket.socket], shell: InteractiveShell) -> None:
+    """Answer until the other side hangs up. sockets: this process's, and those of its copies."""
     outputs = attach(shell)
     seed_all()
-    _Answer(Channel(connection), shell, outputs).serve()
+    connection, *others = sockets
+    _Answer(Channel(connection), shell, outputs, Copies(others)).serve()
 
 
 class _Answer:
-    def __init__(self, channel: Channel, shell: InteractiveShell, outputs: Outputs) -> None:
+    def __init__(self, channel: Channel, shell: InteractiveShell, outputs: Outputs, copies: Copies) -> None:
         from grading.wire.in_place import Twins
 
         self.channel = channel
+        self.copies = copies
         self.shell = shell
         self.outputs = outputs
         self.kept: dict[int, Any] = {}
@@ -114,6 +118,23 @@ class _Answer:
         cell = run_cell(self.shell, self.outputs, message["source"])
         plain = type(cell.value) in (int, float, bool)
         return {"outputs": cell.outputs, "error": cell.error, "value": cell.value if plain else None}
+
+    def do_copy(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
+        """Make a copy of this process, for tests whose place this is."""
+        try:
+            own = self.copies.make(message["number"])
+        except OSError:
+            return {"made": False}
+        if own is None:
+            return {"made": True}
+        self.channel.socket.close()
+        self.channel = Channel(own)
+        self.serve()
+        os._exit(0)
+
+    def do_ending(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
+        """How a copy has ended."""
+        return {"code": self.copies.ending(message["number"])}
 
     def do_names(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
         """Which of these names the cells have defined."""

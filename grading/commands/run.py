@@ -34,11 +34,12 @@ def results(
     """The result of every job as it comes, those of the store first; a new one is stored before it is given.
 
     force: run also what was run before, what took longest first. A failure of the machine is never stored.
+    What was run with another seed than a job names is run anew.
     """
     todo, took = [], {}
     for job in jobs:
         known = store.load(job)
-        if known is not None and not force:
+        if known is not None and not force and job.seed in (None, known.seed):
             yield known
         else:
             todo.append(job)
@@ -60,6 +61,7 @@ def results(
 EXAMPLES = """example: grading run 01_convolution             a hand-in at a time on each core
          grading run 01_convolution --jobs 1 --json    one after another, a line of JSON each as it ends
          grading run 01_convolution --wait             behind the run that is under way
+         grading run 01_convolution --seed 7           every test draws the same numbers for everybody
 
 on several machines that share this folder:
   dask scheduler                                prints its address
@@ -95,6 +97,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="where another run writes to the gradebook, wait for its end instead of giving up",
     )
+    parser.add_argument(
+        "--seed",
+        type=seed,
+        metavar="N",
+        help="of the numbers that tests draw, for all (default: another for each hand-in and run)",
+    )
     parser.add_argument("--force", action="store_true", help="run also what was run before")
     parser.add_argument("--json", action="store_true", help="print one result a line as JSON")
 
@@ -109,7 +117,7 @@ def main(args: argparse.Namespace) -> int:
         config = dataclasses.replace(config, warm=dataclasses.replace(config.warm, sandbox=args.sandbox))
     summary = Summary()
     config = adopt(config, args.assignment)
-    jobs = plan(config, args.assignment)
+    jobs = [dataclasses.replace(job, seed=args.seed) for job in plan(config, args.assignment)]
     with recording(config, args.assignment, wait=args.wait) as record:
         for result in grade(config, jobs, args):
             record(result)
@@ -137,6 +145,13 @@ def positive(text: str) -> int:
     """A number of hand-ins at a time, as an argument."""
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError("at least one hand-in at a time")
+    return number
+
+
+def seed(text: str) -> int:
+    """A seed, as an argument."""
+    if not 0 <= (number := int(text)) < handin.SEEDS:
+        raise argparse.ArgumentTypeError(f"a number from 0 to {handin.SEEDS - 1}")
     return number
 
 

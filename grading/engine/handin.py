@@ -6,6 +6,7 @@
 import dataclasses
 import logging
 import os
+import secrets
 import time
 from collections.abc import Sequence
 
@@ -24,6 +25,9 @@ from grading.records import CellResult, Job, Result, Status
 
 log = logging.getLogger(__name__)
 
+SEEDS = 2**32
+"""Seeds are drawn below it: NumPy's random numbers take no larger ones."""
+
 ATTEMPTS = 2
 """How often a hand-in is run before a failure of the machine is reported."""
 
@@ -34,13 +38,15 @@ def run(job: Job) -> tuple[Result, NotebookNode | None]:
     Whatever the hand-in is, and whatever becomes of the machine, there is a result and never an exception.
     """
     started = time.monotonic()
+    seed = secrets.randbelow(SEEDS) if job.seed is None else job.seed
     try:
-        result, notebook = grade(job)
+        result, notebook = grade(dataclasses.replace(job, seed=seed))
     except Exception as error:  # a mistake of ours costs this hand-in's result, not the run
         log.exception("hand-in of %s", job.student)
         result, notebook = machine_failed(job, f"{type(error).__name__}: {error}"), None
     seconds = round(time.monotonic() - started, 3)
-    return dataclasses.replace(result, seconds=seconds, content_hash=job.content_hash), notebook
+    result = dataclasses.replace(result, seconds=seconds, content_hash=job.content_hash, seed=seed)
+    return result, notebook
 
 
 def machine_failed(job: Job, says: str) -> Result:

@@ -23,7 +23,7 @@ from grading.engine.outputs import clean_output, told
 from grading.errors import InfrastructureError
 from grading.handins.tree import release_path
 from grading.judge.course_names import given_by
-from grading.judge.task import Task
+from grading.judge.task import Task, copies_of
 from grading.records import Job, Limits, Status
 from grading.text import printable
 from grading.warm.client import Warm, warm_process
@@ -58,9 +58,13 @@ class CellRun:
 
 @dataclass
 class Run:
-    """What happened in a notebook: by index the cells that were started; why the rest was not."""
+    """What happened in a notebook: by index the cells that were started; why the rest was not.
+
+    shown: the cells whose outputs are in the notebook.
+    """
 
     cells: dict[int, CellRun] = field(default_factory=dict)
+    shown: set[int] = field(default_factory=set)
     stopped: Status | None = None
     says: str = ""
 
@@ -197,12 +201,16 @@ class _Pair:
         judge_limits = Limits(**{**asdict(job.limits), "memory_mb": JUDGE_MEMORY_MB})
         judges = warm.judges(_in_common(job), job.limits.job_seconds)
         with contextlib.ExitStack() as undo:
-            to_answer, from_judge = (undo.enter_context(end) for end in socket.socketpair())
-            ours, theirs = (undo.enter_context(end) for end in socket.socketpair())
+            copies = len({number for number in copies_of(tasks) if number is not None})
+            pairs = [socket.socketpair() for _ in range(2 + copies)]
+            for end in (end for pair in pairs for end in pair):
+                undo.enter_context(end)
+            (ours, theirs), *between = pairs
             self.channel = Channel(ours)
-            self.answer = warm.fork("answer", [to_answer], job.limits, folder)
+            self.answer = warm.fork("answer", [answers for answers, _ in between], job.limits, folder)
             undo.callback(self.answer.kill)
-            self.judge = judges.fork("judge", [theirs, from_judge], judge_limits, folder)
+            sockets = [theirs, *(asks for _, asks in between)]
+            self.judge = judges.fork("judge", sockets, judge_limits, folder)
             undo.pop_all()
 
     def run(self) -> _Broken | None:
@@ -213,17 +221,20 @@ class _Pair:
             given = asdict(given_by(self.job.source, release_path(self.job.source)))
             contexts = list(self.job.warm.contexts)
             files = str(self.job.files or "")
-            self.channel.send({"tasks": tasks, "contexts": contexts, "given": given, "files": files})
+            more = {"given": given, "files": files, "seed": self.job.seed or 0}
+            self.channel.send({"tasks": tasks, "contexts": contexts, **more})
             while True:
                 self.channel.socket.settimeout(self._time_left(begun))
                 message, _ = self.channel.receive()
                 if "begin" in message:
                     index, begun = message["begin"], time.monotonic()
                     self.run_.cells.setdefault(index, CellRun())
+                elif "shown" in message:
+                    self._shown(message["shown"], message)
                 elif "end" in message:
                     self._end(message, time.monotonic() - begun)
                 elif "lost" in message:
-                    return self._lost(index, message["lost"])
+                    return self._lost(index, message["lost"], message["code"])
                 elif "done" in message:
                     return None
         except TimeoutError:
@@ -256,10 +267,17 @@ class _Pair:
                 f"{self._name(index)} forbids calls, and the hand-in has a way round that: "
             )
             cell.says += printable(", ".join(ways[:3])) + "."
-        node = self.notebook.cells[index]
-        node.outputs = [clean for item in message["outputs"] if (clean := clean_output(item)) is not None]
-        if error and all(output.output_type != "error" for output in node.outputs):
-            node.outputs.append(told(error))
+        self._shown(index, message)
+        outputs = self.notebook.cells[index].outputs
+        if error and all(output.output_type != "error" for output in outputs):
+            outputs.append(told([printable(part) for part in message["told"]]))
+
+    def _shown(self, index: int, message: dict[str, Any]) -> None:
+        """What a cell has shown; of a cell that runs again, in another process, the first time counts."""
+        if "outputs" in message and index not in self.run_.shown:
+            self.run_.shown.add(index)
+            shown = [clean for item in message["outputs"] if (clean := clean_output(item)) is not None]
+            self.notebook.cells[index].outputs = shown
 
     def _timeout(self, index: int) -> _Broken:
         if index < 0:
@@ -273,8 +291,9 @@ class _Pair:
         says = f"{self._name(index)} took longer than {self.job.limits.cell_seconds:g} seconds."
         return _Broken(index, Status.TIMEOUT, says)
 
-    def _lost(self, index: int, why: str) -> _Broken:
-        ending = self.answer.wait(GRACE_SECONDS)
+    def _lost(self, index: int, why: str, code: int | None) -> _Broken:
+        """code: how a copy of the student's process has ended, as that process has it."""
+        ending = self.answer.wait(GRACE_SECONDS) if code is None else Ending(code)
         if ending is None:
             self.answer.kill()
             return _Broken(index, Status.KILLED, printable(f"{self._name(index)} broke off: {why}.")[:300])

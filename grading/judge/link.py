@@ -31,9 +31,12 @@ class Link:
     changed: sentences on arguments that calls have changed. copy_back: whether such changes are made here as
     well; `restore` takes them back. known: what the notebook's cells have defined alike on both sides, by
     name. guarded: whether contexts were entered. tampered: signs that they did not hold.
+
+    beside: another link of this judge. Both lead to processes of one answer, and a test may use both:
+    contexts, changes and names are those of the test.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, beside: "Link | None" = None) -> None:
         self.channel = channel
         self.contexts: list[list[Any]] = []
         self.seeds: list[tuple[str, Any]] = []
@@ -43,6 +46,9 @@ class Link:
         self.guarded = False
         self.tampered: list[str] = []
         self.known: dict[str, Any] = {}
+        if beside is not None:
+            self.contexts, self.known, self.tampered = beside.contexts, beside.known, beside.tampered
+            self.changed, self.undo = beside.changed, beside.undo
         self.functions: dict[int, Callable[..., Any]] = {}
         self.proxies: MutableMapping[int, Any] = weakref.WeakValueDictionary()
         self.seen: set[int] = set()  # numbers of things that are kept over there
@@ -265,6 +271,10 @@ class Link:
 
     def _number(self, value: Any) -> int | None:
         if type(value) in (Proxy, ModuleProxy):
+            if vars(value)["_link"] is not self:
+                raise WireError(
+                    "what an earlier test was given by the answer cannot be passed here; make it anew"
+                )
             number: int = vars(value)["_remote"].number
             return number
         return self.twins.number(value)

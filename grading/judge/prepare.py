@@ -20,7 +20,7 @@ from grading.judge.names import Names
 from grading.judge.results import result_of
 from grading.judge.stand_ins import StandIns
 
-__all__ = ["Done", "Prepared", "prepare"]
+__all__ = ["SEED", "Done", "Prepared", "prepare"]
 
 SEED = "GRADING_SEED"
 """The variable with the seed of a hand-in, for tests with numbers of their own."""

@@ -1,13 +1,16 @@
 """The process that runs the instructor's cells and says how each came out; no line of a student's code runs
 in it.
 
-Cells run in the notebook's order: the student's over there, the instructor's here. A name that a cell here
-uses and no cell here has defined is the student's answer, and comes from over there. A cell of the
-instructor that asks an answer while it is read (a public check, a plot) and gives no points runs over there
-as well, in the text that students got.
+The student's cells run first, over there, and what they show is settled; then the instructor's run here, in
+their order, and ask a copy of the student's process that was made where they stand. A name that a cell here
+uses and no cell here has defined is the student's answer, and comes from over there. A cell of the instructor
+that asks an answer while it is read (a public check, a plot) and gives no points runs over there only, in the
+text that students got.
 """
 
+import contextlib
 import json
+import os
 import socket
 import types
 from collections.abc import Iterable, Sequence
@@ -21,10 +24,11 @@ from grading.judge.beside import put_beside
 from grading.judge.course_names import Given
 from grading.judge.link import AnswerLost, Link
 from grading.judge.names import Names
-from grading.judge.prepare import Done, Prepared
+from grading.judge.prepare import SEED, Done, Prepared
 from grading.judge.proxies import Proxy
 from grading.judge.results import points_of, result_of
-from grading.judge.task import Task
+from grading.judge.task import OVER_THERE, Task, copies_of
+from grading.judge.told import Phrases
 from grading.wire.channel import Channel, WireError
 
 __all__ = ["serve"]
@@ -36,76 +40,125 @@ DEPENDS = "it passes only because the answer changed the values that it is compa
 
 
 def serve(
-    supervisor: socket.socket,
-    answer: socket.socket,
-    shell: InteractiveShell,
-    prepared: Prepared | None = None,
+    sockets: Sequence[socket.socket], shell: InteractiveShell, prepared: Prepared | None = None
 ) -> None:
-    """Take one hand-in's cells from the supervisor, run them, report each."""
+    """Take one hand-in's cells from the supervisor, run them, report each.
+
+    sockets: to the supervisor, to the answer's process, and to each of its copies.
+    """
+    supervisor, answer, *copies = sockets
     channel = Channel(supervisor)
     message, _ = channel.receive()
+    os.environ[SEED] = str(message["seed"])
     tasks = [Task(**task) for task in message["tasks"]]
     prepared = prepared or Prepared(shell, message["contexts"])
     outputs = attach(shell)
     seed_all()
-    link = prepared.stand_ins.link = Link(Channel(answer))
-    judge = _Judge(channel, link, outputs, Names(shell, Given(**message["given"])), prepared)
+    names = Names(shell, Given(**message["given"]))
+    original = Link(Channel(answer))
+    links = [original, *(Link(Channel(copy), beside=original) for copy in copies)]
+    judge = _Judge(channel, links, outputs, names, prepared, Phrases([task.here for task in tasks]))
     with prepared.stand_ins.standing():
         try:
             if message["files"]:
                 put_beside(message["files"], judge.link)
             if message["contexts"]:
                 judge.link.plain("watch", names=message["contexts"])
-            for task in tasks:
-                judge.run(task)
+            judge.show(tasks)
+            judge.judge(tasks)
         except (AnswerLost, WireError) as lost:
-            channel.send({"lost": str(lost) or type(lost).__name__})
+            channel.send({"lost": str(lost) or type(lost).__name__, "code": judge.ending()})
             return
     channel.send({"done": True})
 
 
 class _Judge:
+    """links: to the answer's process, and to its copies. link: to the one that is asked now."""
+
     def __init__(
-        self, channel: Channel, link: Link, outputs: Outputs, names: Names, prepared: Prepared
+        self,
+        channel: Channel,
+        links: Sequence[Link],
+        outputs: Outputs,
+        names: Names,
+        prepared: Prepared,
+        phrases: Phrases,
     ) -> None:
-        self.channel, self.link, self.outputs, self.names = channel, link, outputs, names
+        self.channel, self.outputs, self.names, self.phrases = channel, outputs, names, phrases
+        self.links = links
+        self.original, *self.copies = links
         self.shell, self.prepared = names.shell, prepared
         self.refused: dict[str, Exception] = {}
+        self.shown: dict[int, dict[str, Any]] = {}
+        self.made: set[int] = set()
+        self.asked: int | None = None
+        self._ask(None)
 
-    def run(self, task: Task) -> None:
-        """Run one cell where it belongs and report it."""
-        if task.where == "defined":
-            if self._prepared(task.here) is None:
-                self.names.define(task.here)
-            return
-        self.channel.send({"begin": task.index})
-        shown = None
+    def show(self, tasks: Sequence[Task]) -> None:
+        """Run the student's cells to the last, and what they show is settled: no test has run yet.
+
+        Where tests stand, the student's process is copied, for them to find what was defined by then.
+        """
+        for task, number in zip(tasks, copies_of(tasks), strict=True):
+            if task.where == "judge" and number is not None and number not in self.made:
+                if self.link.plain("copy", number=number).get("made"):
+                    self.made.add(number)
+            elif task.where in OVER_THERE:
+                self.channel.send({"begin": task.index})
+                self.shown[task.index] = self._over_there(task)
+                self._report(task, self.shown[task.index], ended=task.where == "answer")
+
+    def judge(self, tasks: Sequence[Task]) -> None:
+        """Run the instructor's cells, in their order, each on the copy that was made for it."""
+        for task, number in zip(tasks, copies_of(tasks), strict=True):
+            self._ask(number if number in self.made else None)
+            if task.where == "defined":
+                if self._prepared(task.here) is None:
+                    self.names.define(task.here)
+            elif task.where != "answer":
+                self.channel.send({"begin": task.index})
+                self._report(task, self._judged(task))
+
+    def ending(self) -> int | None:
+        """How the copy that was asked last has ended, as the process says that it is a copy of."""
+        if (number := self.asked) is None:
+            return None
+        self._ask(None)
+        with contextlib.suppress(AnswerLost, WireError):
+            code = self.link.plain("ending", number=number).get("code")
+            return code if type(code) is int else None
+        return None
+
+    def _ask(self, number: int | None) -> None:
+        """From now on ask this copy, or the process itself."""
+        self.asked = number
+        self.link = self.original if number is None else self.copies[number]
+        self.prepared.stand_ins.link = self.link
+
+    def _judged(self, task: Task) -> dict[str, Any]:
         try:
-            if task.where == "answer":
-                result = self._over_there(task)
-            elif task.where == "judge":
-                result = self._here(task)
-            else:
-                result, shown = self._on_both_sides(task)
+            return self._here(task) if task.where == "judge" else self._on_both_sides(task)
         except Exception as error:  # what the student's process said led to it, so it costs this cell
-            result = {"error": [type(error).__name__, str(error)]}
-        self._report(task, result, shown)
+            return {"error": [type(error).__name__, str(error)], "told": self.phrases.told(error)}
 
-    def _on_both_sides(self, task: Task) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    def _on_both_sides(self, task: Task) -> dict[str, Any]:
+        """A cell that ran over there already: run it here as well, unless it asks an answer."""
         prepared = self.prepared.done.get(task.here)
-        asks = prepared is None and bool(self._there(self.names.asked_at_once(task.here)))
-        shown = self._over_there(task) if task.where == "both" else {}
-        if asks:
+        if prepared is None and self._there(self.names.asked_at_once(task.here)):
             self.names.define(task.here)
-            return shown, None
+            return self.shown.get(task.index, {})
         before = dict(self.shell.user_ns)
         result = self._here(task)
+        self.link.seeds.clear()  # over there the cell has seeded for itself
         now = self.shell.user_ns.items()
         self.link.known.update({name: value for name, value in now if before.get(name) is not value})
-        return result, shown
+        return result
 
     def _over_there(self, task: Task) -> dict[str, Any]:
-        return self.link.plain("run", source=task.there)
+        try:
+            return self.link.plain("run", source=task.there)
+        except Exception as error:  # what the student's process said led to it, so it costs this cell
+            return {"error": [type(error).__name__, str(error)]}
 
     def _here(self, task: Task) -> dict[str, Any]:
         if (prepared := self._prepared(task.here)) is not None:
@@ -124,7 +177,9 @@ class _Judge:
                 set_random_state(random)
                 cell = self._once_more(task, before, cell)
         self.names.own |= {name for name in self.shell.user_ns if name not in answers}
-        return result_of(cell) | {"guarded": self.link.guarded}
+        told = cell.error if cell.exception is None else self.phrases.told(cell.exception)
+        result = result_of(cell) | {"guarded": self.link.guarded, "told": told}
+        return result | {"outputs": self.phrases.shown(result["outputs"])}
 
     def _prepared(self, source: str) -> Done | None:
         """A cell that was run before there was an answer: what it left is there from now on."""
@@ -155,15 +210,19 @@ class _Judge:
         after = dict(self.shell.user_ns)
         self.shell.user_ns.clear()
         self.shell.user_ns.update(before)
-        self.link.copy_back = False
+        self._copy_back(False)
         try:
             again = self._run_with(self._answers(self.names.asked(task.here)), task.here)
         finally:
-            self.link.copy_back = True
+            self._copy_back(True)
         self.shell.user_ns.update(after)
         if again.error is None and repr(points_of(again.value)) == repr(points_of(cell.value)):
             return cell
         return Cell(cell.outputs, ("AssertionError", DEPENDS), None, None, cell.seconds)
+
+    def _copy_back(self, wanted: bool) -> None:
+        for link in self.links:
+            link.copy_back = wanted
 
     def _answers(self, names: Sequence[str] | set[str]) -> dict[str, Any]:
         found = {}
@@ -191,8 +250,7 @@ class _Judge:
         there = self.link.plain("names", names=asked).get("there") if asked else []
         return [name for name in asked if isinstance(there, list) and name in there]
 
-    def _report(self, task: Task, result: dict[str, Any], shown: dict[str, Any] | None = None) -> None:
-        outputs = _kept(result.get("outputs")) or _kept((shown or {}).get("outputs"))
+    def _report(self, task: Task, result: dict[str, Any], *, ended: bool = True) -> None:
         error, value = result.get("error"), result.get("value")
         if error is not None:  # from over there it can be anything
             name, message, *_ = [*map(_text, error if isinstance(error, list | tuple) else [error]), "", ""]
@@ -201,7 +259,10 @@ class _Judge:
             value = None
         guarded, tampered = result.get("guarded") is True, self.link.tampered[:3]
         more = {"guarded": guarded, "tampered": tampered if guarded else []}
-        self.channel.send({"end": task.index, "outputs": outputs, "error": error, "value": value, **more})
+        more |= {"end" if ended else "shown": task.index, "error": error, "value": value}
+        if task.where != "both" or not ended:
+            more["outputs"] = _kept(result.get("outputs"))
+        self.channel.send(more | {"told": result.get("told") or error if ended else None})
 
 
 def _kept(outputs: Any) -> list[Any]:

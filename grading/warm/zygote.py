@@ -36,6 +36,8 @@ THREADS = (
     "TORCH_NUM_THREADS",
 )
 ROLES = ("answer", "judge")
+FILES = 250
+"""The most files that a fork can be given; the system passes 253 at a time."""
 WATCH_SECONDS = 0.25
 """How often the memory of a fork and all that it started is added up; the system limits each process only."""
 
@@ -175,7 +177,7 @@ class _Server:
                 self._watch()
 
     def _request(self) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self.control, 1 << 16, 4)
+        data, descriptors, _, _ = socket.recv_fds(self.control, 1 << 16, FILES)
         if not data:
             return False
         message = json.loads(data)
@@ -229,7 +231,7 @@ class _Server:
             sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
             if message["role"] == "answer":
                 os.dup2(0, 2)  # what a student's code prints past the shell is seen by nobody
-            self.roles[message["role"]](*sockets, self.shell)
+            self.roles[message["role"]](sockets, self.shell)
             status = 0
         except BaseException as error:
             with contextlib.suppress(BaseException):

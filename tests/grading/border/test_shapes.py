@@ -81,16 +81,14 @@ torch.testing.assert_close(net(torch.ones(1, 3)), torch.full((1, 6), 5 / (1 + 1e
 
 
 def test_after_many_networks_only_the_last_is_compared(run):
-    count = (
-        "import gc\nlink = net._link\nfor _ in range(3):\n    Net().double()\nprint(len(link.twins.tensors))"
-    )
+    count = "import gc\nlink = net._link\nfor _ in range(3):\n    Net().double()\nlen(link.twins.tensors)"
     *_, test = run(
         Cell("locked", "import torch\nfrom torch import nn"),
         Cell("answer", ANSWER),
         Cell("test", f"net = Net()\n{count}"),
     )
     assert test.error == ""
-    assert int(test.printed) <= 7  # one network's four weights and three buffers
+    assert test.value <= 7  # one network's four weights and three buffers
 
 
 def test_a_test_that_was_over_still_defines_its_functions_when_a_cell_ends_the_process(run):

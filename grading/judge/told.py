@@ -1,0 +1,108 @@
+"""What students are told of a test that failed: words that stand in the course's own cells, and no value.
+
+What an answer raises, and what a message prints of what an answer returned, can hold what the test passed in.
+"""
+
+import ast
+import builtins
+import contextlib
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+__all__ = ["Phrases"]
+
+HIDDEN = "what it says may hold what the test passed in, and is not shown"
+GAP = "…"
+WORDS = re.compile(r"[^\W\d_]{2}")
+"""What a piece of text has to have for it to tell which message it belongs to."""
+
+
+class Phrases:
+    """The texts of the course's cells, by which a message is recognized. sources: the cells."""
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self.sources = sources
+
+    def told(self, error: BaseException) -> tuple[str, str]:
+        """Name and message of this exception for students.
+
+        A message is told where the course's cells hold it, as it stands or with places for values: these are
+        left out, unless the course's cells hold them as well. The name is that of the nearest of the
+        exception's classes that is Python's own.
+        """
+        name = next(
+            kind.__name__ for kind in type(error).__mro__ if vars(builtins).get(kind.__name__) is kind
+        )
+        with contextlib.suppress(Exception):  # whatever a class of exceptions makes of str()
+            says = str(error)
+            return name, self._recognized(says) if says else ""
+        return name, HIDDEN
+
+    def shown(self, outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Of what a test has printed, the lines that the course's cells hold."""
+        found = []
+        for item in outputs:
+            if item["output_type"] == "stream":
+                lines = [self._recognized(line) for line in item["text"].splitlines()]
+                if text := "".join(f"{line}\n" for line in lines if line != HIDDEN):
+                    found.append({**item, "text": text})
+        return found
+
+    def _recognized(self, message: str) -> str:
+        fixed, patterns = self._known
+        if message in fixed:
+            return message
+        for pieces in patterns:
+            if (values := _values(message, pieces)) is not None:
+                told = [value if value in fixed else GAP for value in values]
+                return "".join(piece + value for piece, value in zip(pieces, [*told, ""], strict=True))
+        return HIDDEN
+
+    @functools.cached_property
+    def _known(self) -> tuple[set[str], list[list[str]]]:
+        """Texts, and what stands around the gaps of those that have some; those that say most come first."""
+        fixed, patterns = set[str](), list[list[str]]()
+        for node in self._nodes():
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                fixed.add(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                patterns.append(_pieces(node))
+        telling = [pieces for pieces in patterns if len(pieces) > 1 and any(map(WORDS.search, pieces))]
+        telling.sort(key=lambda pieces: -len("".join(pieces)))
+        return fixed, telling
+
+    def _nodes(self) -> Iterator[ast.AST]:
+        for source in self.sources:
+            with contextlib.suppress(SyntaxError, ValueError):  # magics: no texts are known there
+                yield from ast.walk(ast.parse(source))
+
+
+def _values(message: str, pieces: Sequence[str]) -> list[str] | None:
+    """What stands in the gaps between these pieces of the message; None where it is another message."""
+    first, *others = pieces
+    if not message.startswith(first):
+        return None
+    values, rest = [], message[len(first) :]
+    for place, piece in enumerate(others, start=1):
+        last = place == len(others)
+        if last and not rest.endswith(piece):
+            return None
+        at = len(rest) - len(piece) if last else rest.find(piece)
+        if at < 0:
+            return None
+        values.append(rest[:at])
+        rest = rest[at + len(piece) :]
+    return values
+
+
+def _pieces(text: ast.JoinedStr) -> list[str]:
+    """What stands before, between and after the values of an f-string."""
+    pieces = [""]
+    for part in text.values:
+        if isinstance(part, ast.Constant):
+            pieces[-1] += str(part.value)
+        else:
+            pieces.append("")
+    return pieces
