@@ -351,6 +351,7 @@ def _exception(described: Any, depth: int = 0) -> Exception:
         error = kind(*arguments)
     except Exception:  # some built-in exceptions want other arguments
         error = type(name, (Exception,), {})(message)
+    error.said_by_answer = True  # type: ignore[attr-defined]  # what it says is no word of the course
     if described.get("cause") is not None and depth < 10:
         error.__cause__ = _exception(described["cause"], depth + 1)
     return error

@@ -33,6 +33,7 @@ from grading.wire.channel import Channel, WireError
 
 __all__ = ["serve"]
 
+TESTS = ("judge", "defined")
 OUTPUTS_KEPT = 1000
 """Outputs of a cell that go on to the notebook."""
 
@@ -57,7 +58,14 @@ def serve(
     names = Names(shell, Given(**message["given"]))
     original = Link(Channel(answer))
     links = [original, *(Link(Channel(copy), beside=original) for copy in copies)]
-    judge = _Judge(channel, links, outputs, names, prepared, Phrases([task.here for task in tasks]))
+    judge = _Judge(
+        channel,
+        links,
+        outputs,
+        names,
+        prepared,
+        Phrases([task.here for task in tasks if task.where in TESTS]),
+    )
     with prepared.stand_ins.standing():
         try:
             if message["files"]:

@@ -15,6 +15,9 @@ __all__ = ["Phrases"]
 
 HIDDEN = "what it says may hold what the test passed in, and is not shown"
 GAP = "…"
+LENGTH = 2000
+NESTED = 3
+"""How deep a text may stand in the gaps of others."""
 WORDS = re.compile(r"[^\W\d_]{2}")
 """What a piece of text has to have for it to tell which message it belongs to."""
 
@@ -36,8 +39,9 @@ class Phrases:
             kind.__name__ for kind in type(error).__mro__ if vars(builtins).get(kind.__name__) is kind
         )
         with contextlib.suppress(Exception):  # whatever a class of exceptions makes of str()
-            says = str(error)
-            return name, self._recognized(says) if says else ""
+            says = str(error)[:LENGTH]
+            theirs = getattr(error, "said_by_answer", False)
+            return name, says and (HIDDEN if theirs else self._recognized(says))
         return name, HIDDEN
 
     def shown(self, outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -51,14 +55,20 @@ class Phrases:
         return found
 
     def _recognized(self, message: str) -> str:
+        return self._in_words(message, NESTED) or HIDDEN
+
+    def _in_words(self, message: str, depth: int) -> str | None:
+        """The message without its values, where it is one of the course's; others may stand in its gaps."""
         fixed, patterns = self._known
         if message in fixed:
             return message
-        for pieces in patterns:
+        for pieces in patterns if depth else ():
             if (values := _values(message, pieces)) is not None:
-                told = [value if value in fixed else GAP for value in values]
-                return "".join(piece + value for piece, value in zip(pieces, [*told, ""], strict=True))
-        return HIDDEN
+                told = [self._in_words(value, depth - 1) for value in values]
+                if any(WORDS.search(text) for text in (*pieces, *filter(None, told))):
+                    filled = [GAP if text is None else text for text in told]
+                    return "".join(piece + text for piece, text in zip(pieces, [*filled, ""], strict=True))
+        return None
 
     @functools.cached_property
     def _known(self) -> tuple[set[str], list[list[str]]]:
@@ -69,9 +79,8 @@ class Phrases:
                 fixed.add(node.value)
             elif isinstance(node, ast.JoinedStr):
                 patterns.append(_pieces(node))
-        telling = [pieces for pieces in patterns if len(pieces) > 1 and any(map(WORDS.search, pieces))]
-        telling.sort(key=lambda pieces: -len("".join(pieces)))
-        return fixed, telling
+        patterns.sort(key=lambda pieces: -len("".join(pieces)))
+        return fixed, [pieces for pieces in patterns if "".join(pieces)]
 
     def _nodes(self) -> Iterator[ast.AST]:
         for source in self.sources:

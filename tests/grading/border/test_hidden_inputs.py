@@ -60,6 +60,7 @@ def test_a_cell_behind_a_test_does_not_show_what_the_test_passed(run, way):
 
 SAYS = {
     "a message": "raise ValueError(x)",
+    "a message of the test's kind": "raise ValueError(f'all is well {x}')",
     "the name of an exception": "raise type(f'E{x}', (ValueError,), {})()",
     "a note": "error = ValueError()\n    error.add_note(str(x))\n    raise error",
     "what an exception came from": "raise ValueError from KeyError(x)",
@@ -91,14 +92,24 @@ def test_staff_are_told_all_that_it_said(run):
         ("'it has to be one'", "it has to be one"),
         ("f'it has to be one, not {y}'", "it has to be one, not …"),
         ("f'{where}: not {y}'", "the first: not …"),
+        ("f'{place}: not {y}'", "row … of the image: not …"),
+        ("f'{place}: {text}'", "row … of the image: …"),
         ("f'{y}'", "what it says may hold what the test passed in, and is not shown"),
         ("str(y) + where", "what it says may hold what the test passed in, and is not shown"),
     ],
 )
 def test_of_a_tests_own_message_students_see_the_words_and_no_value(run, message, told):
-    test = f"where, y = 'the first', f(5)\nassert y == 1, {message}"
+    test = "where, y, text = 'the first', f(5), str(f(6))\nplace = f'row {y} of the image'\n"
+    test += f"assert y == 1, {message}"
     *_, outcome = run(Cell("answer", "def f(x):\n    return x + 2"), Cell("test", test))
     assert (outcome.outputs[-1].ename, outcome.outputs[-1].evalue) == ("AssertionError", told)
+
+
+def test_an_answer_cannot_choose_among_the_tests_own_messages(run):
+    answer = Cell("answer", "def f(x):\n    raise AssertionError('too large' if x > 1 else 'too small')")
+    *_, outcome = run(answer, Cell("test", "assert f(2) != 2, 'too large'\nassert f(1), 'too small'"))
+    assert "not shown" in outcome.outputs[-1].evalue
+    assert outcome.error == "AssertionError: too large"
 
 
 def test_what_a_test_prints_in_words_of_its_own_is_shown(run):
