@@ -171,14 +171,41 @@ def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilat
 # %% check="output_size"
 _ = check("output_size", output_size)
 
+# %% helper=true part="fresh"
+import os
+
+import torch
+
+GRADING_SEED = int(os.environ.get("GRADING_SEED", "0"))
+
+
+def fresh_generator(number):
+    """Random numbers for the test of this number: others in every grading."""
+    return torch.Generator().manual_seed(1000 * GRADING_SEED + number)
+
+
+def fixed_and_fresh(number, fixed, draw, count=2):
+    """(generator, case): the fixed cases, then fresh ones. draw: makes one; gets whole(lowest, highest)."""
+    generator = torch.Generator().manual_seed(number)
+    for case in fixed:
+        yield generator, case
+    generator = fresh_generator(number)
+
+    def whole(lowest, highest):
+        return int(torch.randint(lowest, highest + 1, (), generator=generator))
+
+    for _ in range(count):
+        yield generator, draw(whole)
+
+
 # %% test="output_size" part="positions" points=1
 # Sizes, kernels, strides and paddings of all kinds, whether the stride comes out even or not.
 ### BEGIN HIDDEN TESTS
 import torch
 from torch.nn import functional as F
 
-generator = torch.Generator().manual_seed(11)
-draws = torch.randint(0, 1000, (30, 4), generator=generator).tolist()
+draws = torch.randint(0, 1000, (30, 4), generator=torch.Generator().manual_seed(11)).tolist()
+draws += torch.randint(0, 1000, (10, 4), generator=fresh_generator(11)).tolist()
 for a, b, c, d in draws:
     kernel, stride, padding = 1 + b % 7, 1 + c % 5, d % 4
     size = max(1, kernel - 2 * padding) + a % 40
@@ -201,8 +228,9 @@ for a, b, c, d in draws:
 import torch
 from torch.nn import functional as F
 
-generator = torch.Generator().manual_seed(12)
-for a, b, c, d, e in torch.randint(0, 1000, (30, 5), generator=generator).tolist():
+draws = torch.randint(0, 1000, (30, 5), generator=torch.Generator().manual_seed(12)).tolist()
+draws += torch.randint(0, 1000, (10, 5), generator=fresh_generator(12)).tolist()
+for a, b, c, d, e in draws:
     kernel, stride, padding, dilation = 1 + b % 5, 1 + c % 4, d % 3, 2 + e % 4
     covered = dilation * kernel - dilation + 1
     size = max(1, covered - 2 * padding) + a % 12
@@ -316,15 +344,18 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(21)
-for (height, width), (h, w), dtype in [
-    ((6, 9), (3, 3), torch.float64),
-    ((5, 4), (2, 4), torch.float64),
-    ((1, 8), (1, 3), torch.float32),
-    ((7, 1), (4, 1), torch.float64),
-    ((3, 2), (5, 6), torch.float64),
-    ((4, 5), (1, 1), torch.float32),
-]:
+for generator, ((height, width), (h, w), dtype) in fixed_and_fresh(
+    21,
+    [
+        ((6, 9), (3, 3), torch.float64),
+        ((5, 4), (2, 4), torch.float64),
+        ((1, 8), (1, 3), torch.float32),
+        ((7, 1), (4, 1), torch.float64),
+        ((3, 2), (5, 6), torch.float64),
+        ((4, 5), (1, 1), torch.float32),
+    ],
+    lambda whole: ((whole(1, 7), whole(1, 7)), (whole(1, 5), whole(1, 5)), torch.float64),
+):
     image = torch.randn(width, height, generator=generator, dtype=dtype).T  # not contiguous
     kernel = torch.randn(h, w, generator=generator, dtype=dtype)
     before = image.clone(), kernel.clone()
@@ -347,41 +378,41 @@ import torch
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(22)
-a, b, c = (torch.randn(s, generator=generator) for s in [(4, 7), (3, 2), (2, 5)])
-with forbid("conv"):
-    ab, ba = convolve2d(a, b), convolve2d(b, a)
-    left, right = convolve2d(convolve2d(a, b), c), convolve2d(a, convolve2d(b, c))
-torch.testing.assert_close(ab, ba, msg=lambda text: f"a * b is not b * a: {text}")
-torch.testing.assert_close(left, right, msg=lambda text: f"(a * b) * c is not a * (b * c): {text}")
 
-spot = torch.zeros(3, 4)
-spot[1, 2] = 2.0
-expected = torch.zeros(4, 8)
-expected[1:3, 2:7] = 2.0 * c
-with forbid("conv"):
-    stamp = convolve2d(spot, c)
-torch.testing.assert_close(stamp, expected, msg=lambda text: f"one pixel should stamp the kernel: {text}")
-
-p, q = (torch.randn(s, generator=generator) for s in [(4, 3), (2, 5)])
-with forbid("conv"):
-    product = convolve2d(p, q)
-s, t = 0.7, -1.3
-
-
-def value(polynomial):
+def value(polynomial, s, t):
     """The polynomial in two variables at (s, t), entry (i, j) being the coefficient of s^i t^j."""
     rows, columns = (torch.arange(n) for n in polynomial.shape)
     return (s**rows) @ polynomial @ (t**columns)
 
 
-torch.testing.assert_close(
-    value(product),
-    value(p) * value(q),
-    rtol=1e-4,
-    atol=1e-4,
-    msg=lambda text: f"polynomials do not multiply: {text}",
-)
+for generator in (torch.Generator().manual_seed(22), fresh_generator(22)):
+    a, b, c = (torch.randn(s, generator=generator) for s in [(4, 7), (3, 2), (2, 5)])
+    with forbid("conv"):
+        ab, ba = convolve2d(a, b), convolve2d(b, a)
+        left, right = convolve2d(convolve2d(a, b), c), convolve2d(a, convolve2d(b, c))
+    torch.testing.assert_close(ab, ba, msg=lambda text: f"a * b is not b * a: {text}")
+    torch.testing.assert_close(
+        left, right, rtol=1e-4, atol=1e-4, msg=lambda text: f"(a * b) * c is not a * (b * c): {text}"
+    )
+
+    spot = torch.zeros(3, 4)
+    spot[1, 2] = 2.0
+    expected = torch.zeros(4, 8)
+    expected[1:3, 2:7] = 2.0 * c
+    with forbid("conv"):
+        stamp = convolve2d(spot, c)
+    torch.testing.assert_close(stamp, expected, msg=lambda text: f"one pixel should stamp the kernel: {text}")
+
+    p, q = (torch.randn(s, generator=generator) for s in [(4, 3), (2, 5)])
+    with forbid("conv"):
+        product = convolve2d(p, q)
+    torch.testing.assert_close(
+        value(product, 0.7, -1.3),
+        value(p, 0.7, -1.3) * value(q, 0.7, -1.3),
+        rtol=1e-4,
+        atol=1e-4,
+        msg=lambda text: f"polynomials do not multiply: {text}",
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -499,15 +530,18 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(31)
-for n, c_in, c_out, height, width, kh, kw in [
-    (2, 3, 4, 7, 9, 3, 3),
-    (1, 1, 1, 5, 5, 2, 2),
-    (3, 2, 5, 6, 4, 2, 3),
-    (1, 4, 2, 5, 8, 1, 1),
-    (2, 1, 3, 9, 4, 4, 1),
-    (2, 3, 2, 3, 5, 3, 5),
-]:
+for generator, (n, c_in, c_out, height, width, kh, kw) in fixed_and_fresh(
+    31,
+    [
+        (2, 3, 4, 7, 9, 3, 3),
+        (1, 1, 1, 5, 5, 2, 2),
+        (3, 2, 5, 6, 4, 2, 3),
+        (1, 4, 2, 5, 8, 1, 1),
+        (2, 1, 3, 9, 4, 4, 1),
+        (2, 3, 2, 3, 5, 3, 5),
+    ],
+    lambda whole: (*(whole(1, 3) for _ in range(3)), whole(5, 9), whole(5, 9), whole(1, 5), whole(1, 5)),
+):
     x = torch.randn(n, c_in, height, width, generator=generator)
     weight = torch.randn(c_out, c_in, kh, kw, generator=generator)
     expected = F.conv2d(x, weight)
@@ -528,14 +562,17 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(32)
-for height, width, kh, kw, stride in [
-    (7, 9, 3, 3, 2),
-    (8, 7, 3, 3, 2),
-    (6, 11, 2, 3, 3),
-    (10, 9, 1, 1, 4),
-    (5, 8, 4, 2, 5),
-]:
+for generator, (height, width, kh, kw, stride) in fixed_and_fresh(
+    32,
+    [
+        (7, 9, 3, 3, 2),
+        (8, 7, 3, 3, 2),
+        (6, 11, 2, 3, 3),
+        (10, 9, 1, 1, 4),
+        (5, 8, 4, 2, 5),
+    ],
+    lambda whole: (whole(5, 11), whole(5, 11), whole(1, 4), whole(1, 4), whole(2, 5)),
+):
     x = torch.randn(2, 2, height, width, generator=generator)
     weight = torch.randn(3, 2, kh, kw, generator=generator)
     expected = F.conv2d(x, weight, stride=stride)
@@ -558,14 +595,17 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(33)
-for height, width, kh, kw, stride, padding in [
-    (5, 6, 3, 3, 1, 1),
-    (4, 7, 5, 3, 1, 2),
-    (7, 8, 3, 3, 2, 1),
-    (6, 5, 1, 1, 3, 2),
-    (2, 3, 4, 4, 2, 3),
-]:
+for generator, (height, width, kh, kw, stride, padding) in fixed_and_fresh(
+    33,
+    [
+        (5, 6, 3, 3, 1, 1),
+        (4, 7, 5, 3, 1, 2),
+        (7, 8, 3, 3, 2, 1),
+        (6, 5, 1, 1, 3, 2),
+        (2, 3, 4, 4, 2, 3),
+    ],
+    lambda whole: (whole(3, 7), whole(3, 7), whole(1, 4), whole(1, 4), whole(1, 3), whole(1, 3)),
+):
     x = torch.randn(2, 3, height, width, generator=generator) + 1.0
     weight = torch.randn(2, 3, kh, kw, generator=generator)
     expected = F.conv2d(x, weight, stride=stride, padding=padding)
@@ -588,8 +628,9 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(34)
-for dtype in (torch.float32, torch.float64):
+for generator, dtype in fixed_and_fresh(
+    34, [torch.float32, torch.float64], lambda whole: torch.float64, count=1
+):
     x = torch.randn(5, 8, 3, 2, generator=generator, dtype=dtype).permute(
         3, 2, 1, 0
     )  # (2, 3, 8, 5), not contiguous
@@ -617,7 +658,7 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(35)
+generator = fresh_generator(35)  # that a table is as fast shows nothing
 x = torch.randn(1, 1, 200, 200, generator=generator)
 weight = torch.randn(1, 1, 3, 3, generator=generator)
 expected = F.conv2d(x, weight, padding=1)
@@ -723,8 +764,11 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(41)
-for n, c_out, height, width in [(1, 1, 3, 4), (3, 2, 5, 3), (2, 4, 4, 4)]:
+for generator, (n, c_out, height, width) in fixed_and_fresh(
+    41,
+    [(1, 1, 3, 4), (3, 2, 5, 3), (2, 4, 4, 4)],
+    lambda whole: (whole(1, 3), whole(1, 4), whole(2, 5), whole(2, 5)),
+):
     x = torch.randn(n, 2, height, width, generator=generator, dtype=torch.float64)
     weight = torch.randn(c_out, 2, 3, 3, generator=generator, dtype=torch.float64)
     bias = torch.zeros(c_out, dtype=torch.float64, requires_grad=True)
@@ -747,14 +791,24 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(42)
-for n, c_in, c_out, height, width, kh, kw, padding in [
-    (1, 1, 1, 4, 5, 2, 2, 0),
-    (2, 3, 4, 6, 5, 3, 3, 0),
-    (3, 2, 3, 5, 7, 2, 3, 1),
-    (2, 3, 2, 4, 4, 1, 1, 0),
-    (1, 2, 2, 3, 6, 3, 5, 2),
-]:
+for generator, (n, c_in, c_out, height, width, kh, kw, padding) in fixed_and_fresh(
+    42,
+    [
+        (1, 1, 1, 4, 5, 2, 2, 0),
+        (2, 3, 4, 6, 5, 3, 3, 0),
+        (3, 2, 3, 5, 7, 2, 3, 1),
+        (2, 3, 2, 4, 4, 1, 1, 0),
+        (1, 2, 2, 3, 6, 3, 5, 2),
+    ],
+    lambda whole: (
+        *(whole(1, 3) for _ in range(3)),
+        whole(4, 7),
+        whole(4, 7),
+        whole(1, 4),
+        whole(1, 4),
+        whole(0, 2),
+    ),
+):
     x = torch.randn(n, c_in, height, width, generator=generator, dtype=torch.float64)
     weight = torch.randn(c_out, c_in, kh, kw, generator=generator, dtype=torch.float64)
     variable = weight.clone().requires_grad_()
@@ -781,14 +835,24 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(43)
-for n, c_in, c_out, height, width, kh, kw, padding in [
-    (1, 1, 1, 4, 5, 2, 2, 0),
-    (2, 3, 4, 6, 5, 3, 3, 0),
-    (3, 2, 3, 5, 7, 2, 3, 1),
-    (2, 3, 2, 4, 4, 1, 1, 0),
-    (1, 2, 2, 3, 6, 3, 5, 2),
-]:
+for generator, (n, c_in, c_out, height, width, kh, kw, padding) in fixed_and_fresh(
+    43,
+    [
+        (1, 1, 1, 4, 5, 2, 2, 0),
+        (2, 3, 4, 6, 5, 3, 3, 0),
+        (3, 2, 3, 5, 7, 2, 3, 1),
+        (2, 3, 2, 4, 4, 1, 1, 0),
+        (1, 2, 2, 3, 6, 3, 5, 2),
+    ],
+    lambda whole: (
+        *(whole(1, 3) for _ in range(3)),
+        whole(4, 7),
+        whole(4, 7),
+        whole(1, 4),
+        whole(1, 4),
+        whole(0, 2),
+    ),
+):
     x = torch.randn(n, c_in, height, width, generator=generator, dtype=torch.float64)
     weight = torch.randn(c_out, c_in, kh, kw, generator=generator, dtype=torch.float64)
     variable = x.clone().requires_grad_()
@@ -815,14 +879,17 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(44)
-for height, width, kh, kw, stride, padding in [
-    (7, 9, 3, 3, 2, 0),
-    (8, 6, 3, 3, 2, 0),
-    (6, 7, 3, 2, 2, 1),
-    (9, 11, 2, 3, 4, 0),
-    (5, 8, 1, 1, 3, 1),
-]:
+for generator, (height, width, kh, kw, stride, padding) in fixed_and_fresh(
+    44,
+    [
+        (7, 9, 3, 3, 2, 0),
+        (8, 6, 3, 3, 2, 0),
+        (6, 7, 3, 2, 2, 1),
+        (9, 11, 2, 3, 4, 0),
+        (5, 8, 1, 1, 3, 1),
+    ],
+    lambda whole: (whole(5, 9), whole(5, 9), whole(1, 3), whole(1, 3), whole(2, 4), whole(0, 1)),
+):
     x = torch.randn(2, 3, height, width, generator=generator, dtype=torch.float64)
     weight = torch.randn(2, 3, kh, kw, generator=generator, dtype=torch.float64)
     variables = x.clone().requires_grad_(), weight.clone().requires_grad_()
@@ -849,8 +916,11 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(45)
-for dtype, stride, padding in [(torch.float64, 1, 0), (torch.float64, 2, 1), (torch.float32, 3, 2)]:
+for generator, (dtype, stride, padding) in fixed_and_fresh(
+    45,
+    [(torch.float64, 1, 0), (torch.float64, 2, 1), (torch.float32, 3, 2)],
+    lambda whole: (torch.float64, whole(1, 3), whole(0, 2)),
+):
     x = torch.randn(7, 6, 3, 2, generator=generator, dtype=dtype).permute(
         3, 2, 1, 0
     )  # (2, 3, 6, 7), not contiguous
@@ -967,15 +1037,18 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(51)
-for n, c, height, width, kernel, stride, offset in [
-    (2, 3, 6, 8, 2, 2, 0.0),
-    (1, 1, 7, 5, 3, 2, -9.0),
-    (3, 2, 8, 9, 3, 2, 0.0),
-    (2, 2, 5, 7, 2, 1, -9.0),
-    (1, 4, 9, 8, 2, 3, 0.0),
-    (2, 1, 4, 4, 4, 4, -9.0),
-]:
+for generator, (n, c, height, width, kernel, stride, offset) in fixed_and_fresh(
+    51,
+    [
+        (2, 3, 6, 8, 2, 2, 0.0),
+        (1, 1, 7, 5, 3, 2, -9.0),
+        (3, 2, 8, 9, 3, 2, 0.0),
+        (2, 2, 5, 7, 2, 1, -9.0),
+        (1, 4, 9, 8, 2, 3, 0.0),
+        (2, 1, 4, 4, 4, 4, -9.0),
+    ],
+    lambda whole: (whole(1, 3), whole(1, 3), whole(4, 9), whole(4, 9), whole(2, 4), whole(1, 4), -9.0),
+):
     x = torch.randn(n, c, height, width, generator=generator, dtype=torch.float64) + offset
     before = x.clone()
     with forbid("pooling"):
@@ -998,14 +1071,17 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(52)
-for height, width, kernel, stride, values in [
-    (6, 8, 2, 2, 1000),
-    (7, 5, 3, 2, 1000),
-    (8, 9, 3, 2, 3),
-    (5, 7, 2, 1, 2),
-    (9, 7, 3, 4, 1),
-]:
+for generator, (height, width, kernel, stride, values) in fixed_and_fresh(
+    52,
+    [
+        (6, 8, 2, 2, 1000),
+        (7, 5, 3, 2, 1000),
+        (8, 9, 3, 2, 3),
+        (5, 7, 2, 1, 2),
+        (9, 7, 3, 4, 1),
+    ],
+    lambda whole: (whole(4, 9), whole(4, 9), whole(2, 4), whole(1, 4), whole(2, 3)),
+):
     x = torch.randint(-values, 0, (width, height, 2, 3), generator=generator).float().permute(3, 2, 1, 0)
     with forbid("pooling"):
         output, argmax = max_pool2d(x, kernel, stride)
@@ -1023,13 +1099,16 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(53)
-for n, c, height, width, kernel, stride in [
-    (2, 3, 6, 8, 2, 2),
-    (1, 2, 7, 9, 3, 2),
-    (3, 1, 6, 5, 3, 1),
-    (2, 2, 8, 9, 2, 3),
-]:
+for generator, (n, c, height, width, kernel, stride) in fixed_and_fresh(
+    53,
+    [
+        (2, 3, 6, 8, 2, 2),
+        (1, 2, 7, 9, 3, 2),
+        (3, 1, 6, 5, 3, 1),
+        (2, 2, 8, 9, 2, 3),
+    ],
+    lambda whole: (whole(1, 3), whole(1, 3), whole(4, 9), whole(4, 9), whole(2, 4), whole(1, 4)),
+):
     x = torch.randn(n, c, height, width, generator=generator, dtype=torch.float64, requires_grad=True)
     out, argmax = F.max_pool2d(x, kernel, stride, return_indices=True)
     grad_output = torch.randn(out.shape, generator=generator, dtype=torch.float64)
@@ -1140,8 +1219,11 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(61)
-for size, k in [(3, 2), (5, 3), (6, 4), (4, 1), (3, 3)]:
+for generator, (size, k) in fixed_and_fresh(
+    61,
+    [(3, 2), (5, 3), (6, 4), (4, 1), (3, 3)],
+    lambda whole: (whole(4, 6), whole(1, 4)),
+):
     kernel = torch.randn(k, k, generator=generator, dtype=torch.float64)
     with forbid("conv"):
         actual = conv_matrix(kernel, size, size)
@@ -1161,14 +1243,17 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(62)
-for height, width, h, w, dtype in [
-    (4, 6, 2, 2, torch.float64),
-    (7, 3, 2, 3, torch.float32),
-    (3, 8, 3, 2, torch.float64),
-    (1, 6, 1, 4, torch.float64),
-    (5, 4, 1, 3, torch.float32),
-]:
+for generator, (height, width, h, w, dtype) in fixed_and_fresh(
+    62,
+    [
+        (4, 6, 2, 2, torch.float64),
+        (7, 3, 2, 3, torch.float32),
+        (3, 8, 3, 2, torch.float64),
+        (1, 6, 1, 4, torch.float64),
+        (5, 4, 1, 3, torch.float32),
+    ],
+    lambda whole: (whole(3, 7), whole(3, 7), whole(1, 3), whole(1, 3), torch.float64),
+):
     kernel = torch.randn(w, h, generator=generator, dtype=dtype).T  # not contiguous
     before = kernel.clone()
     with forbid("conv"):
@@ -1191,8 +1276,11 @@ from torch.nn import functional as F
 
 from coursekit.check import forbid
 
-generator = torch.Generator().manual_seed(63)
-for height, width, h, w in [(2, 2, 2, 2), (3, 5, 2, 3), (1, 1, 3, 2), (4, 2, 1, 1), (2, 3, 4, 4)]:
+for generator, (height, width, h, w) in fixed_and_fresh(
+    63,
+    [(2, 2, 2, 2), (3, 5, 2, 3), (1, 1, 3, 2), (4, 2, 1, 1), (2, 3, 4, 4)],
+    lambda whole: (whole(1, 4), whole(1, 4), whole(1, 4), whole(1, 4)),
+):
     x = torch.randn(height, width, generator=generator, dtype=torch.float64)
     kernel = torch.randn(h, w, generator=generator, dtype=torch.float64)
     with forbid("conv"):
@@ -1264,7 +1352,12 @@ _ = check("receptive_field", receptive_field)
 # %% test="receptive_field" part="size" points=1
 # The receptive field of stacks with stride 1 and of a few with strides, layer by layer.
 ### BEGIN HIDDEN TESTS
-for kernel, depth in [(3, 1), (3, 2), (3, 5), (5, 3), (1, 4), (2, 6), (7, 2)]:
+for _, (kernel, depth) in fixed_and_fresh(
+    71,
+    [(3, 1), (3, 2), (3, 5), (5, 3), (1, 4), (2, 6), (7, 2)],
+    lambda whole: (whole(1, 60), whole(1, 20)),
+    count=5,
+):
     actual = [row[0] for row in receptive_field([(kernel, 1, 0)] * depth)]
     expected = [1 + (layer + 1) * (kernel - 1) for layer in range(depth)]  # 1 + L (K - 1)
     assert actual == expected, f"{depth} layers of kernel {kernel}: {actual}, not {expected}"
@@ -1283,13 +1376,37 @@ for layers, expected in [
 # %% test="receptive_field" part="stride-padding" points=1
 # Effective stride and padding, layer by layer, as Python ints.
 ### BEGIN HIDDEN TESTS
-for layers, expected in [
-    ([(3, 2, 0), (3, 3, 0), (1, 4, 0)], [(2, 0), (6, 0), (24, 0)]),
-    ([(3, 1, 1), (3, 1, 1), (3, 1, 1)], [(1, 1), (1, 2), (1, 3)]),
-    ([(3, 2, 1), (3, 2, 1), (3, 2, 1)], [(2, 1), (4, 3), (8, 7)]),
-    ([(7, 2, 3), (3, 2, 1), (1, 1, 0), (3, 1, 1)], [(2, 3), (4, 5), (4, 5), (4, 9)]),
-    ([(1, 5, 0), (5, 1, 2)], [(5, 0), (5, 10)]),
-]:
+import math
+
+
+def in_closed_form(layers):
+    """(stride, padding) of each layer: a product of strides, and a sum of paddings in pixels of the image."""
+    found = []
+    for length in range(1, len(layers) + 1):
+        strides = [stride for _, stride, _ in layers[:length]]
+        paddings = [layer[2] * math.prod(strides[:below]) for below, layer in enumerate(layers[:length])]
+        found.append((math.prod(strides), sum(paddings)))
+    return found
+
+
+def drawn(whole):
+    """A stack of layers, and what should be found."""
+    layers = [(whole(1, 9), whole(1, 4), whole(0, 4)) for _ in range(whole(2, 6))]
+    return layers, in_closed_form(layers)
+
+
+for _, (layers, expected) in fixed_and_fresh(
+    72,
+    [
+        ([(3, 2, 0), (3, 3, 0), (1, 4, 0)], [(2, 0), (6, 0), (24, 0)]),
+        ([(3, 1, 1), (3, 1, 1), (3, 1, 1)], [(1, 1), (1, 2), (1, 3)]),
+        ([(3, 2, 1), (3, 2, 1), (3, 2, 1)], [(2, 1), (4, 3), (8, 7)]),
+        ([(7, 2, 3), (3, 2, 1), (1, 1, 0), (3, 1, 1)], [(2, 3), (4, 5), (4, 5), (4, 9)]),
+        ([(1, 5, 0), (5, 1, 2)], [(5, 0), (5, 10)]),
+    ],
+    drawn,
+    count=4,
+):
     rows = receptive_field(layers)
     actual = [tuple(row[1:]) for row in rows]
     assert actual == expected, f"{layers}: {actual}, not {expected}"
@@ -1319,8 +1436,8 @@ def measure(layers):
     return last - first + 1, following - first, middle * (following - first) - first
 
 
-generator = torch.Generator().manual_seed(73)
-for depth in (1, 2, 3, 4, 5, 5):
+fixed = torch.Generator().manual_seed(73)
+for depth, generator in [*((depth, fixed) for depth in (1, 2, 3, 4, 5, 5)), (4, fresh_generator(73))]:
     layers = []
     for a, b, c in torch.randint(0, 1000, (depth, 3), generator=generator).tolist():
         stride = 1 + b % 2

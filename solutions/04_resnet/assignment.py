@@ -224,6 +224,33 @@ class Inception(nn.Module):
 # %% check="inception"
 _ = check("inception", Inception)
 
+# %% helper=true part="fresh"
+import os
+
+import torch
+
+GRADING_SEED = int(os.environ.get("GRADING_SEED", "0"))
+
+
+def fresh_generator(number):
+    """Random numbers for the test of this number: others in every grading."""
+    return torch.Generator().manual_seed(1000 * GRADING_SEED + number)
+
+
+def fixed_and_fresh(number, fixed, draw, count=2):
+    """(generator, case): the fixed cases, then fresh ones. draw: makes one; gets whole(lowest, highest)."""
+    generator = torch.Generator().manual_seed(number)
+    for case in fixed:
+        yield generator, case
+    generator = fresh_generator(number)
+
+    def whole(lowest, highest):
+        return int(torch.randint(lowest, highest + 1, (), generator=generator))
+
+    for _ in range(count):
+        yield generator, draw(whole)
+
+
 # %% helper="inception"
 import torch
 from torch.nn import functional as F
@@ -259,13 +286,21 @@ import torch
 
 from coursekit.check.modules import assignments, randomize
 
-generator = torch.Generator().manual_seed(11)
-for channels, size, dtype in [
-    ((3, 2, (4, 5), (6, 7), 8), (2, 7, 5), torch.float32),
-    ((5, 4, (3, 2), (1, 6), 7), (1, 1, 1), torch.float64),
-    ((4, 3, (2, 3), (2, 3), 3), (3, 6, 9), torch.float64),  # branches that only their order tells apart
-    ((2, 2, (2, 2), (2, 2), 2), (2, 8, 3), torch.float64),
-]:
+for generator, (channels, size, dtype) in fixed_and_fresh(
+    11,
+    [
+        ((3, 2, (4, 5), (6, 7), 8), (2, 7, 5), torch.float32),
+        ((5, 4, (3, 2), (1, 6), 7), (1, 1, 1), torch.float64),
+        ((4, 3, (2, 3), (2, 3), 3), (3, 6, 9), torch.float64),  # branches that only their order tells apart
+        ((2, 2, (2, 2), (2, 2), 2), (2, 8, 3), torch.float64),
+    ],
+    lambda whole: (
+        (whole(1, 5), whole(1, 4), (whole(1, 4), whole(1, 5)), (whole(1, 4), whole(1, 5)), whole(1, 5)),
+        (whole(1, 3), whole(1, 8), whole(1, 8)),
+        torch.float64,
+    ),
+    count=1,
+):
     what = f"Inception{channels} on {size[0]} images of {size[1]} x {size[2]}"
     x = torch.randn(size[0], channels[0], *size[1:], generator=generator).to(dtype) - 1
     before = x.clone()
@@ -295,8 +330,12 @@ import torch
 
 from coursekit.check.modules import assignments, randomize
 
-generator = torch.Generator().manual_seed(12)
-for channels in [(3, 2, (4, 5), (6, 7), 8), (4, 3, (2, 3), (2, 3), 3)]:
+for generator, channels in fixed_and_fresh(
+    12,
+    [(3, 2, (4, 5), (6, 7), 8), (4, 3, (2, 3), (2, 3), 3)],
+    lambda whole: (whole(1, 4), whole(1, 3), (whole(1, 3), whole(1, 4)), (whole(1, 3), 2), whole(1, 4)),
+    count=1,
+):
     x = torch.randn(2, channels[0], 5, 6, generator=generator).double().requires_grad_()
     module = Inception(*channels).double()
     state = randomize(module, generator)
@@ -432,10 +471,9 @@ def normalized(x, state, names, stride=1, training=False):
     return F.batch_norm(out, mean, var, scale, shift, training)
 
 
-def evaluates(name, block_type, output, shapes, seed, cases):
+def evaluates(name, block_type, output, shapes, cases):
     """In evaluation mode a block gives the output, and leaves its input alone."""
-    generator = torch.Generator().manual_seed(seed)
-    for c_in, channels, stride, size, dtype in cases:
+    for generator, (c_in, channels, stride, size, dtype) in cases:
         what = f"{name}({c_in}, {channels}, {stride}) on {size[0]} images of {size[1]} x {size[2]}"
         x = torch.randn(size[0], c_in, *size[1:], generator=generator).to(dtype)
         before = x.clone()
@@ -455,10 +493,9 @@ def evaluates(name, block_type, output, shapes, seed, cases):
         assert torch.equal(x, before), f"{what}: the input was changed"
 
 
-def trains(name, block_type, output, shapes, seed, cases):
+def trains(name, block_type, output, shapes, cases):
     """In training mode a block gives the output of two batches, renews its statistics, and keeps them."""
-    generator = torch.Generator().manual_seed(seed)
-    for c_in, channels, stride in cases:
+    for generator, (c_in, channels, stride) in cases:
         what = f"{name}({c_in}, {channels}, {stride}) in training mode"
         batches = [torch.randn(5, c_in, 6, 7, generator=generator).double() + shift for shift in (0, 3)]
         block = block_type(c_in, channels, stride).double()
@@ -482,10 +519,9 @@ def trains(name, block_type, output, shapes, seed, cases):
             )
 
 
-def differentiates(name, block_type, output, shapes, seed, cases):
+def differentiates(name, block_type, output, shapes, cases):
     """A block's gradients, of its input and of every weight, are those of the output."""
-    generator = torch.Generator().manual_seed(seed)
-    for c_in, channels, stride, training in cases:
+    for generator, (c_in, channels, stride, training) in cases:
         mode = "training" if training else "evaluation"
         what = f"{name}({c_in}, {channels}, {stride}) in {mode} mode"
         x = torch.randn(3, c_in, 5, 6, generator=generator).double().requires_grad_()
@@ -539,8 +575,19 @@ cases = [
     (2, 2, 1, (1, 4, 4), torch.float64),
     (4, 4, 1, (3, 1, 6), torch.float64),
 ]
+
+
+def drawn(whole):
+    """A fresh case."""
+    channels = whole(1, 5)
+    size = whole(1, 3), whole(1, 7), whole(2, 7)
+    return channels, channels, 1, size, torch.float64
+
+
 with forbid("torchvision models"):
-    evaluates("BasicBlock", BasicBlock, basic_output, basic_shapes, 21, cases)
+    evaluates(
+        "BasicBlock", BasicBlock, basic_output, basic_shapes, fixed_and_fresh(21, cases, drawn, count=1)
+    )
 ### END HIDDEN TESTS
 
 # %% test="basic_block" part="projection" points=1
@@ -557,8 +604,18 @@ cases = [
     (4, 4, 2, (2, 6, 9), torch.float64),
     (5, 2, 2, (1, 5, 8), torch.float64),
 ]
+
+
+def drawn(whole):
+    """A fresh case."""
+    size = whole(1, 3), whole(2, 9), whole(2, 9)
+    return whole(1, 5), whole(1, 5), 2, size, torch.float64
+
+
 with forbid("torchvision models"):
-    evaluates("BasicBlock", BasicBlock, basic_output, basic_shapes, 22, cases)
+    evaluates(
+        "BasicBlock", BasicBlock, basic_output, basic_shapes, fixed_and_fresh(22, cases, drawn, count=1)
+    )
 ### END HIDDEN TESTS
 
 # %% test="basic_block" part="training" points=1
@@ -567,8 +624,15 @@ with forbid("torchvision models"):
 from coursekit.check import forbid
 
 cases = [(3, 3, 1), (2, 4, 2), (3, 3, 2), (4, 2, 1)]
+
+
+def drawn(whole):
+    """A fresh case."""
+    return whole(1, 4), whole(1, 4), whole(1, 2)
+
+
 with forbid("torchvision models"):
-    trains("BasicBlock", BasicBlock, basic_output, basic_shapes, 23, cases)
+    trains("BasicBlock", BasicBlock, basic_output, basic_shapes, fixed_and_fresh(23, cases, drawn, count=1))
 ### END HIDDEN TESTS
 
 # %% test="basic_block" part="gradients" points=1
@@ -582,8 +646,17 @@ cases = [
     (3, 3, 2, False),
     (3, 3, 1, False),
 ]
+
+
+def drawn(whole):
+    """A fresh case."""
+    return whole(1, 4), whole(1, 4), whole(1, 2), True
+
+
 with forbid("torchvision models"):
-    differentiates("BasicBlock", BasicBlock, basic_output, basic_shapes, 24, cases)
+    differentiates(
+        "BasicBlock", BasicBlock, basic_output, basic_shapes, fixed_and_fresh(24, cases, drawn, count=1)
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -694,8 +767,23 @@ cases = [
     (4, 1, 1, (1, 4, 4), torch.float64),
     (12, 3, 1, (3, 1, 6), torch.float64),
 ]
+
+
+def drawn(whole):
+    """A fresh case."""
+    channels = whole(1, 3)
+    size = whole(1, 3), whole(1, 7), whole(2, 7)
+    return 4 * channels, channels, 1, size, torch.float64
+
+
 with forbid("torchvision models"):
-    evaluates("Bottleneck", Bottleneck, bottleneck_output, bottleneck_shapes, 31, cases)
+    evaluates(
+        "Bottleneck",
+        Bottleneck,
+        bottleneck_output,
+        bottleneck_shapes,
+        fixed_and_fresh(31, cases, drawn, count=1),
+    )
 ### END HIDDEN TESTS
 
 # %% test="bottleneck" part="projection" points=1
@@ -713,8 +801,22 @@ cases = [
     (9, 2, 1, (1, 5, 8), torch.float64),
     (5, 1, 2, (1, 5, 8), torch.float64),
 ]
+
+
+def drawn(whole):
+    """A fresh case."""
+    size = whole(1, 3), whole(2, 9), whole(2, 9)
+    return whole(1, 9), whole(1, 3), 2, size, torch.float64
+
+
 with forbid("torchvision models"):
-    evaluates("Bottleneck", Bottleneck, bottleneck_output, bottleneck_shapes, 32, cases)
+    evaluates(
+        "Bottleneck",
+        Bottleneck,
+        bottleneck_output,
+        bottleneck_shapes,
+        fixed_and_fresh(32, cases, drawn, count=1),
+    )
 ### END HIDDEN TESTS
 
 # %% test="bottleneck" part="training" points=1
@@ -723,8 +825,21 @@ with forbid("torchvision models"):
 from coursekit.check import forbid
 
 cases = [(8, 2, 1), (3, 2, 2), (2, 2, 1), (4, 1, 2)]
+
+
+def drawn(whole):
+    """A fresh case."""
+    return whole(1, 8), whole(1, 2), whole(1, 2)
+
+
 with forbid("torchvision models"):
-    trains("Bottleneck", Bottleneck, bottleneck_output, bottleneck_shapes, 33, cases)
+    trains(
+        "Bottleneck",
+        Bottleneck,
+        bottleneck_output,
+        bottleneck_shapes,
+        fixed_and_fresh(33, cases, drawn, count=1),
+    )
 ### END HIDDEN TESTS
 
 # %% test="bottleneck" part="gradients" points=1
@@ -738,8 +853,21 @@ cases = [
     (8, 2, 2, False),
     (8, 2, 1, False),
 ]
+
+
+def drawn(whole):
+    """A fresh case."""
+    return whole(1, 8), whole(1, 2), whole(1, 2), True
+
+
 with forbid("torchvision models"):
-    differentiates("Bottleneck", Bottleneck, bottleneck_output, bottleneck_shapes, 34, cases)
+    differentiates(
+        "Bottleneck",
+        Bottleneck,
+        bottleneck_output,
+        bottleneck_shapes,
+        fixed_and_fresh(34, cases, drawn, count=1),
+    )
 ### END HIDDEN TESTS
 
 # %%
@@ -798,13 +926,11 @@ _ = check("make_stage", make_stage)
 from coursekit.blocks import Recorder, WideRecorder
 
 for block in (Recorder, WideRecorder):
-    for c_in, channels, depth, stride in [
-        (16, 16, 3, 1),
-        (16, 32, 2, 2),
-        (64, 16, 4, 1),
-        (7, 5, 1, 3),
-        (20, 5, 3, 2),
-    ]:
+    for _, (c_in, channels, depth, stride) in fixed_and_fresh(
+        41,
+        [(16, 16, 3, 1), (16, 32, 2, 2), (64, 16, 4, 1), (7, 5, 1, 3), (20, 5, 3, 2)],
+        lambda whole: (whole(1, 64), whole(1, 64), whole(1, 6), whole(1, 4)),
+    ):
         what = f"make_stage({block.__name__}, {c_in}, {channels}, {depth}, {stride})"
         stage = make_stage(block, c_in, channels, depth, stride)
         actual = [tuple(one.made_with) for one in stage]
@@ -821,12 +947,16 @@ from torch import nn
 
 from coursekit.blocks import Recorder, WideRecorder
 
-for block, c_in, channels, depth, stride in [
-    (Recorder, 3, 4, 3, 2),
-    (WideRecorder, 3, 4, 4, 1),
-    (WideRecorder, 8, 2, 2, 2),
-    (Recorder, 5, 5, 1, 1),
-]:
+for _, (block, c_in, channels, depth, stride) in fixed_and_fresh(
+    42,
+    [
+        (Recorder, 3, 4, 3, 2),
+        (WideRecorder, 3, 4, 4, 1),
+        (WideRecorder, 8, 2, 2, 2),
+        (Recorder, 5, 5, 1, 1),
+    ],
+    lambda whole: (WideRecorder, whole(1, 8), whole(1, 8), whole(2, 5), whole(1, 3)),
+):
     what = f"make_stage({block.__name__}, {c_in}, {channels}, {depth}, {stride})"
     stage = make_stage(block, c_in, channels, depth, stride)
     assert isinstance(stage, nn.Sequential), f"{what} should be an nn.Sequential"
@@ -1009,16 +1139,27 @@ def trained(depth, num_classes):
         y,
         loss.detach(),
         dict(zip(weights, gradients, strict=True)),
-        dict(theirs.named_buffers()),
+        {name: buffer.clone() for name, buffer in theirs.named_buffers()},
     )
+
+
+CLASSES = {18: 10, 34: 4, 50: 3, 101: 2, 152: 2}
+
+
+def named(depth, num_classes):
+    """As `torchvisions`, for any number of classes: only the last layer's shapes depend on it."""
+    _, wanted, trainable = torchvisions(depth, CLASSES[depth])
+    dtype, (_, features) = wanted["fc.weight"]
+    last = {"fc.weight": (dtype, (num_classes, features)), "fc.bias": (dtype, (num_classes,))}
+    return wanted | last, trainable
 
 
 SIZES = (64, 64), (39, 70)
 evaluated(18, 10, *SIZES)
 evaluated(50, 3, *SIZES)
 trained(18, 5)
-for depth, num_classes in ((34, 4), (101, 2), (152, 2)):
-    torchvisions(depth, num_classes)
+for depth in (34, 101, 152):
+    torchvisions(depth, CLASSES[depth])
 
 
 def same_names(resnet, depth, num_classes):
@@ -1026,7 +1167,7 @@ def same_names(resnet, depth, num_classes):
     what = f"resnet({depth}, {num_classes})"
     with torch.device("meta"), forbid("torchvision models"):
         model = resnet(depth, num_classes)
-    _, wanted, trainable = torchvisions(depth, num_classes)
+    wanted, trainable = named(depth, num_classes)
     found = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in model.state_dict().items()}
     missing, unexpected = wanted.keys() - found.keys(), found.keys() - wanted.keys()
     assert not missing, f"{what} lacks {len(missing)} names of torchvision's, {min(missing)} among them"
@@ -1040,10 +1181,15 @@ def same_names(resnet, depth, num_classes):
     return model
 
 
-def same_logits(resnet, depth, num_classes, *sizes):
-    """Load torchvision's state dict, and compare what comes out for images of these sizes."""
+def same_logits(resnet, depth, generator):
+    """Load torchvision's state dict, and compare what comes out for fixed images and for one that is drawn."""
+    num_classes = CLASSES[depth]
     model = same_names(resnet, depth, num_classes)
-    state, images, wanted = evaluated(depth, num_classes, *sizes)
+    state, images, wanted = evaluated(depth, num_classes, *SIZES)
+    height, width = torch.randint(32, 49, (2,), generator=generator).tolist()
+    images = [*images, torch.randn(1, 3, height, width, generator=generator)]
+    with torch.no_grad():
+        wanted = [*wanted, torchvisions(depth, num_classes)[0].eval()(images[-1])]
     with torch.no_grad(), forbid("torchvision models"):
         model.to_empty(device="cpu")
         model.load_state_dict(state)
@@ -1061,21 +1207,23 @@ def same_logits(resnet, depth, num_classes, *sizes):
 # %% test="resnet" part="basic" points=2
 # Depths 18 and 34: names and shapes are torchvision's; at 18 its state dict loads, and the logits agree.
 ### BEGIN HIDDEN TESTS
-same_logits(resnet, 18, 10, *SIZES)
-same_names(resnet, 34, 4)
+generator = fresh_generator(51)
+same_logits(resnet, 18, generator)
+same_names(resnet, 34, CLASSES[34])
+same_names(resnet, 34, int(torch.randint(5, 40, (), generator=generator)))
 ### END HIDDEN TESTS
 
 # %% test="resnet" part="bottleneck" points=2
 # Depth 50: torchvision's state dict loads strictly, and the logits agree in evaluation mode.
 ### BEGIN HIDDEN TESTS
-same_logits(resnet, 50, 3, *SIZES)
+same_logits(resnet, 50, fresh_generator(52))
 ### END HIDDEN TESTS
 
 # %% test="resnet" part="deep" points=1
 # Depths 101 and 152: names and shapes are torchvision's.
 ### BEGIN HIDDEN TESTS
-for depth in (101, 152):
-    same_names(resnet, depth, 2)
+same_names(resnet, 101, CLASSES[101])
+same_names(resnet, 152, int(torch.randint(3, 40, (), generator=fresh_generator(53))))
 ### END HIDDEN TESTS
 
 # %% test="resnet" part="training" points=1
@@ -1120,6 +1268,14 @@ for name, tensor in buffers.items():
         atol=1e-3,
         msg=lambda text, name=name: f"{name} after one batch in training: {text}",
     )
+x = torch.randn(4, 3, 64, 48, generator=fresh_generator(54))
+with torch.no_grad():
+    expected_loss = F.cross_entropy(torchvisions(18, 5)[0].train()(x), y)
+    with forbid("torchvision models"):
+        loss = F.cross_entropy(model(x), y)
+torch.testing.assert_close(
+    loss, expected_loss, rtol=1e-3, atol=1e-4, msg=lambda text: f"training loss of another batch: {text}"
+)
 ### END HIDDEN TESTS
 
 # %% test="resnet" part="arguments" points=1
@@ -1129,10 +1285,12 @@ import torch
 
 from coursekit.check import forbid
 
+generator = fresh_generator(55)
+fewer = int(torch.randint(2, 9, (), generator=generator))
 with torch.no_grad(), forbid("torchvision models"):
-    first, second = resnet(18), resnet(18, num_classes=3)
-    for model, classes, size in ((first, 1000, (32, 32)), (second, 3, (33, 61))):
-        x = torch.randn(3, 3, *size, generator=torch.Generator().manual_seed(6))
+    first, second = resnet(18), resnet(18, num_classes=fewer)
+    for model, classes, size in ((first, 1000, (32, 32)), (second, fewer, (33, 61))):
+        x = torch.randn(3, 3, *size, generator=generator)
         out = model.eval()(x)
         assert out.shape == (3, classes), f"{classes} classes, images of {size}: shape {tuple(out.shape)}"
         one = model(x[1:2])
@@ -1241,12 +1399,11 @@ import torch
 from coursekit.blocks import networks
 from coursekit.check.modules import randomize
 
-generator = torch.Generator().manual_seed(61)
-fill = torch.Generator().manual_seed(62)
+fixed, fresh = torch.Generator().manual_seed(61), fresh_generator(61)
 for network in networks():
-    randomize(network.double(), fill)
     what = type(network).__name__
-    for mode in ("training", "evaluation"):
+    for mode, generator in (("training", fixed), ("evaluation", fixed), ("evaluation", fresh)):
+        randomize(network.double(), generator)
         network.train(mode == "training")
         expected = without_shortcuts(network)
         twin = plain_twin(network)
@@ -1284,13 +1441,12 @@ def tensors(state):
     )
 
 
-generator = torch.Generator().manual_seed(64)
-fill = torch.Generator().manual_seed(63)
+fixed, fresh = torch.Generator().manual_seed(64), fresh_generator(64)
 for network in networks():
-    randomize(network.double(), fill)
     what = type(network).__name__
     first = next(module for module in network.modules() if isinstance(module, ResidualBlock))
-    for frozen in (first.branch[1], first.branch):
+    for frozen, generator in ((first.branch[1], fixed), (first.branch, fresh)):
+        randomize(network.double(), generator)
         network.train()
         frozen.eval()  # as in fine-tuning
         before, expected = copy.deepcopy(network), without_shortcuts(network)
@@ -1369,12 +1525,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
+from coursekit.blocks import PlainBlock, ResidualBlock, SmallResNet, branch, networks
 from coursekit.check.modules import randomize
 
-fill = torch.Generator().manual_seed(71)
-for network in networks():
-    randomize(network.double(), fill)
+for generator, network in fixed_and_fresh(
+    71,
+    networks(),
+    lambda whole: SmallResNet((whole(2, 4), whole(2, 4)), whole(1, 3), num_classes=5),
+    count=1,
+):
+    randomize(network.double(), generator)
     what = type(network).__name__
     before = copy.deepcopy(network)
     zeros = {
@@ -1404,7 +1564,7 @@ from torch.nn import functional as F
 from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
 from coursekit.check.modules import randomize
 
-generator = torch.Generator().manual_seed(72)
+fixed, fresh = torch.Generator().manual_seed(72), fresh_generator(72)
 for network in networks():
     what = type(network).__name__
     found = [module for module in network.modules() if isinstance(module, ResidualBlock)]
@@ -1420,8 +1580,8 @@ for network in networks():
     blocks = {name: module for name, module in network.named_modules() if isinstance(module, ResidualBlock)}
     for name, block in blocks.items():
         channels = next(iter(block.branch)).in_channels
-        x = torch.randn(4, channels, 6, 5, generator=generator)
-        for mode in (True, False):
+        for mode, generator in ((True, fixed), (False, fixed), (False, fresh)):
+            x = torch.randn(4, channels, 6, 5, generator=generator)
             with torch.no_grad():
                 actual = block.train(mode)(x)
                 expected = F.relu(x if block.downsample is None else block.downsample(x))
@@ -1429,7 +1589,7 @@ for network in networks():
                 actual, expected, msg=lambda text, what=f"{what}, {name}": f"{what}: {text}"
             )
     # The gradient of a scale is not zero: training can switch a block on.
-    x = torch.randn(8, 1, 9, 9, generator=generator)
+    x = torch.randn(8, 1, 9, 9, generator=fresh)
     F.cross_entropy(network.train()(x), torch.arange(8) % 5).backward()
     for name, block in blocks.items():
         assert block.branch[-1].weight.grad.abs().sum() > 0, f"{what}: {name} can never be switched on"
@@ -1508,12 +1668,16 @@ def norms(network, x, y):
     return found
 
 
-generator = torch.Generator().manual_seed(81)
-fill = torch.Generator().manual_seed(82)
+fixed, fresh = torch.Generator().manual_seed(81), fresh_generator(81)
 for network in networks():
-    randomize(network.double(), fill)
     what = type(network).__name__
-    for mode, images in (("training", 6), ("evaluation", 3), ("evaluation", 1)):
+    for mode, images, generator in (
+        ("training", 6, fixed),
+        ("evaluation", 3, fixed),
+        ("evaluation", 1, fixed),
+        ("training", 5, fresh),
+    ):
+        randomize(network.double(), generator)
         network.train(mode == "training")
         x = torch.randn(images, 1, 8, 9, generator=generator).double()
         y = torch.randint(0, 5, (images,), generator=generator)
@@ -1539,7 +1703,7 @@ from torch.nn import functional as F
 from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
 from coursekit.check.modules import randomize
 
-generator = torch.Generator().manual_seed(83)
+generator = fresh_generator(83)
 fill = torch.Generator().manual_seed(84)
 for network in networks():
     randomize(network.double(), fill)
@@ -1547,7 +1711,7 @@ for network in networks():
     x = torch.randn(5, 1, 8, 8, generator=generator).double()
     y = torch.randint(0, 5, (5,), generator=generator)
     network.train()
-    fresh = gradient_norms(network, x, y)
+    first = gradient_norms(network, x, y)
     sleeping = [name for name, module in network.named_modules() if not module.training]
     assert not sleeping, f"{what}: the model was left in evaluation mode"
     assert all(weight.grad is None for weight in network.parameters()), f"{what}: gradients were left behind"
@@ -1560,7 +1724,7 @@ for network in networks():
     old = [weight.grad.clone() for weight in network.parameters()]
     again = [gradient_norms(network, x, y) for _ in range(2)]
     assert once == again[0] == again[1], f"{what}: another result in the second call: {again}, {once}"
-    assert list(fresh) == list(once)
+    assert list(first) == list(once)
     assert torch.equal(x, images) and torch.equal(y, labels), "x or y was changed"
     for name, tensor in before.state_dict().items():
         assert torch.equal(network.state_dict()[name], tensor), f"{what}: {name} was changed"
