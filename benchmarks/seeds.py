@@ -1,11 +1,12 @@
 """Do scores depend on the numbers that tests draw? The same answers under many seeds.
 
-    python -m benchmarks.seeds [01_convolution ...] [--seeds 200] [--wrong 25]
+    python -m benchmarks.seeds [01_convolution ...] [--seeds 200] [--wrong 25] [--folder build/seeds]
 
 For each topic: the reference and every alternative of each exercise, and so many misconceptions, each under
 the hidden tests of its exercise, once for every seed, in a fork of a process that has run the topic's other
-cells. What is done is kept in build/seeds/ and not done again while master and variants stay as they are.
-Prints a table in Markdown, names every answer whose points differ, and writes JSON.
+cells. What is done is kept in the folder, and not done again while master and variants stay the same. Prints
+a table in Markdown, names every answer whose points differ, and writes JSON: for all topics to
+benchmarks/results/seeds.json, for some to the folder.
 """
 
 import argparse
@@ -83,13 +84,13 @@ def kept(path: Path) -> dict[str, dict[int, Points]]:
     return found
 
 
-def run_topic(name: str, seeds: Sequence[int], wrong: int) -> dict[str, dict[int, Points]]:
+def run_topic(name: str, seeds: Sequence[int], wrong: int, folder: Path) -> dict[str, dict[int, Points]]:
     """The points of all that is tried, by answer and seed."""
     topic = read_topic(name)
     state = hashlib.sha256()
     for part in ("assignment.py", "misconceptions.py"):
         state.update((ROOT / "solutions" / name / part).read_bytes())
-    path = ROOT / "build" / "seeds" / f"{name}-{state.hexdigest()[:12]}.jsonl"
+    path = folder / f"{name}-{state.hexdigest()[:12]}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     found, names = kept(path), topic.namespace()
     topic.tested(names)  # what is slow the first time, imports and oracles, is so once
@@ -130,12 +131,13 @@ def main() -> None:
     parser.add_argument("topics", nargs="*", default=TOPICS)
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--wrong", type=int, default=25)
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "seeds")
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # of other threads, a fork would wait for ever
     rows = []
     for name in arguments.topics:
         start = time.perf_counter()
-        found = run_topic(name, range(arguments.seeds), arguments.wrong)
+        found = run_topic(name, range(arguments.seeds), arguments.wrong, arguments.folder)
         complete = [by_seed for by_seed in found.values() if len(by_seed) == arguments.seeds]
         row: dict[str, Any] = {
             "topic": name,
@@ -159,7 +161,8 @@ def main() -> None:
     for row in rows:
         for name in sorted({*row["differ"], *row["lose"]}):
             print(f"\n{row['topic']}: {name}", end="")
-    RESULTS.write_text(json.dumps({"date": f"{datetime.date.today()}", "topics": rows}, indent=1) + "\n")
+    path = RESULTS if arguments.topics == TOPICS else arguments.folder / "seeds.json"
+    path.write_text(json.dumps({"date": f"{datetime.date.today()}", "topics": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
