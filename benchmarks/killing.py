@@ -74,16 +74,16 @@ def contents(root: Path) -> dict[str, object]:
             if path.is_file():
                 text = path.read_text()
                 found[f"{folder}/{path.relative_to(tree / folder)}"] = (
-                    text if path.suffix != ".json" else without_seconds(json.loads(text))
+                    text if path.suffix != ".json" else as_repeated(json.loads(text))
                 )
     return found
 
 
-def without_seconds(value: object) -> object:
-    """The same without how long it took."""
+def as_repeated(value: object) -> object:
+    """The same without how long it took and what was drawn: as a second run would leave it."""
     if isinstance(value, dict):
-        return {name: without_seconds(item) for name, item in value.items() if name != "seconds"}
-    return [without_seconds(item) for item in value] if isinstance(value, list) else value
+        return {name: as_repeated(item) for name, item in value.items() if name not in ("seconds", "seed")}
+    return [as_repeated(item) for item in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)

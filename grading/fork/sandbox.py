@@ -63,6 +63,7 @@ REFUSED = tuple(
         "process_madvise",
         "kcmp",
         "pidfd_getfd",
+        "pidfd_open",
         "mount",
         "umount2",
         "pivot_root",
@@ -76,6 +77,8 @@ REFUSED = tuple(
         "fsmount",
         "fspick",
         "mount_setattr",
+        "statmount",
+        "listmount",
         "init_module",
         "finit_module",
         "delete_module",
@@ -107,16 +110,22 @@ REFUSED = tuple(
         "open_by_handle_at",
         "name_to_handle_at",
         "personality",
+        "modify_ldt",
+        "io_setup",
+        "vmsplice",
         # memory that no limit of a process counts
         "memfd_create",
         "memfd_secret",
         "shmget",
         "msgget",
         "semget",
+        "mq_open",
     ]
 )
 NEW_NAMESPACES = 0x7E020080  # CLONE_NEW* of clone(2)
 SHARED_NAMELESS = 0x21  # MAP_SHARED | MAP_ANONYMOUS of mmap(2): such memory counts as nobody's data
+ADDRESSES = 64 * 2**30
+"""Bytes that a process may map: what is only read takes no memory, but a GiB of it 2 MiB of page tables."""
 X32 = 0x40000000  # the same calls once more, for programs with 32-bit pointers
 
 
@@ -346,6 +355,7 @@ def limit(limits: Limits) -> None:
     size = limits.memory_mb * 2**20
     for what, most in (
         (resource.RLIMIT_DATA, size),  # memory written to: drivers reserve far more addresses than they use
+        (resource.RLIMIT_AS, ADDRESSES),
         (resource.RLIMIT_NPROC, limits.processes),
         (resource.RLIMIT_FSIZE, limits.scratch_mb * 2**20),
         (resource.RLIMIT_NOFILE, 1024),

@@ -19,9 +19,10 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from grading.warm.memory import memory_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -211,7 +212,7 @@ class _Server:
         """End a fork that takes more memory with all its processes than one of them may."""
         if not self.limits or time.monotonic() < self.watched + WATCH_SECONDS:
             return
-        for pid, size in _memory(self.limits).items():
+        for pid, size in memory_of(self.limits).items():
             if size > self.limits[pid]:
                 os.kill(pid, signal.SIGKILL)
         self.watched = time.monotonic()
@@ -345,58 +346,6 @@ class _KernelServer(_Server):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for end in (self.control, self.wake, self.waker):
             end.close()
-
-
-def _memory(limits: dict[int, int]) -> dict[int, float]:
-    """Mebibytes of memory of these processes with their descendants, of those that may be over their limit.
-
-    What they share with this process counts for nothing; among themselves, for each in part.
-    """
-    page = os.sysconf("SC_PAGE_SIZE") / 2**20
-    families: dict[int, list[int]] = {pid: [pid] for pid in limits}
-    parents = {pid: parent for pid in _processes() if (parent := _parent(pid))}
-    for pid in parents:
-        above = parents[pid]
-        while above not in families and above in parents:
-            above = parents[above]
-        if above in families and pid not in families:
-            families[above].append(pid)
-    own = _private_pages(os.getpid())
-    sizes = {
-        root: page * sum(max(0, _private_pages(pid) - own) for pid in family)
-        for root, family in families.items()
-    }
-    return {root: _shared_out(families[root]) for root, size in sizes.items() if size > limits[root]}
-
-
-def _processes() -> Iterable[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0  # it is gone
-
-
-def _private_pages(pid: int) -> int:
-    try:
-        _, resident, shared, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
-    except (OSError, ValueError):
-        return 0
-    return resident - shared
-
-
-def _shared_out(pids: Iterable[int]) -> float:
-    """The processes' memory, where each of n that share a page counts for an n-th of it."""
-    total = 0.0
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss_Anon:"):
-                    total += int(line.split()[1]) / 1024
-    return total
 
 
 def _signal_group(pid: int, number: int) -> None:

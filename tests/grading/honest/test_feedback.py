@@ -30,7 +30,7 @@ def {name}(*arguments, **options):
 
 def one_mistake_each(master):
     """A misconception of every exercise."""
-    wrong = {}
+    wrong: dict[str, str] = {}
     for variant in read_variants(master):
         if variant.kind == "misconception":
             wrong.setdefault(variant.exercise, variant.source)
@@ -78,7 +78,8 @@ def graded(topic, config, seed):
 
 
 def test_feedback_is_the_same_to_the_byte_for_every_seed(course):
-    (scores, pages), (others, other_pages) = (graded(*course, seed) for seed in SEEDS)
+    topic, config = course
+    (scores, pages), (others, other_pages) = (graded(topic, config, seed) for seed in SEEDS)
     assert scores == others
     assert scores["blank"] == 0
     assert pages.keys() == scores.keys()

@@ -157,14 +157,21 @@ def hostile(made_up):
 
 
 @pytest.fixture(scope="module")
-def graded(blueprint, tmp_path_factory):
-    """The hostile hand-in, graded in a copy of the course."""
+def graded_once(blueprint, tmp_path_factory):
+    """The folder of a course in which the hostile hand-in was graded."""
     root = tmp_path_factory.mktemp("hostile") / "course"
     shutil.copytree(blueprint, root)
     made_up = MadeUp(load_config(root / "course.toml"))
     made_up.hand_in("mallory", hostile(made_up))
     record(made_up.config, A, list(results(plan(made_up.config, A), store_of(made_up.config), quiet=True)))
-    return made_up
+    return root
+
+
+@pytest.fixture
+def graded(graded_once, tmp_path):
+    """A copy of it: what a page saves is there for no other test."""
+    shutil.copytree(graded_once, tmp_path / "course")
+    return MadeUp(load_config(tmp_path / "course" / "course.toml"))
 
 
 @contextlib.contextmanager

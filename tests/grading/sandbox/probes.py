@@ -198,6 +198,16 @@ os.kill(os.getppid(), 0)
     "takes memory in a file without a name": "os.memfd_create('probe')",
     "takes memory that processes share": "mmap.mmap(-1, 4096)",
     "takes memory through a device": "mmap.mmap(os.open('/dev/zero', os.O_RDWR), 4096)",
+    "takes addresses without end": "libc.mmap.restype = ctypes.c_long\n"
+    "if libc.mmap(None, ctypes.c_size_t(512 << 30), 1, 0x4022, -1, 0) == -1:\n    raise MemoryError",
+    "takes a queue of messages": "call('mq_open', b'probe', 0o102, 0o600, None)",
+    "takes a ring for files": "call('io_setup', 8, ctypes.create_string_buffer(8))",
+    "gives pages to a pipe": "read, write = os.pipe()\npage = ctypes.create_string_buffer(4096)\n"
+    "call('vmsplice', write, struct.pack('<QQ', ctypes.addressof(page), 4096), 1, 0)",
+    "changes its segments": "call('modify_ldt', 0, ctypes.create_string_buffer(64), 64)",
+    "holds a process by a file": "os.pidfd_open(os.getpid())",
+    "asks for the mounts": "request, found = struct.pack('<IIQQ', 24, 0, 2**64 - 1, 0), bytes(64)\n"
+    "call('listmount', request, found, 8, 0)",
     "takes memory of the old kind": "call('shmget', 0, 4096, 0o1600)",
 }
 
