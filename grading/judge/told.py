@@ -18,8 +18,21 @@ GAP = "…"
 LENGTH = 2000
 NESTED = 3
 """How deep a text may stand in the gaps of others."""
+COMPARISONS = (
+    "Tensor-likes are not close!",
+    "Tensor-likes are not equal!",
+    "Scalars are not close!",
+    "Scalars are not equal!",
+    "The values for attribute 'shape' do not match: ",
+    "The values for attribute 'dtype' do not match: ",
+)
+"""How messages of torch.testing.assert_close begin; what comes then are values."""
 WORDS = re.compile(r"[^\W\d_]{2}")
 """What a piece of text has to have for it to tell which message it belongs to."""
+
+
+LETTER = re.compile(r"[^\W\d_]")
+"""What a text has to have to be one: a number that stands in the course's cells is a value all the same."""
 
 
 class Phrases:
@@ -60,7 +73,7 @@ class Phrases:
     def _in_words(self, message: str, depth: int) -> str | None:
         """The message without its values, where it is one of the course's; others may stand in its gaps."""
         fixed, patterns = self._known
-        if message in fixed:
+        if message in fixed and LETTER.search(message):
             return message
         for pieces in patterns if depth else ():
             if (values := _values(message, pieces)) is not None:
@@ -73,7 +86,7 @@ class Phrases:
     @functools.cached_property
     def _known(self) -> tuple[set[str], list[list[str]]]:
         """Texts, and what stands around the gaps of those that have some; those that say most come first."""
-        fixed, patterns = set[str](), list[list[str]]()
+        fixed, patterns = set[str](), [[begin, ""] for begin in COMPARISONS]
         for node in self._nodes():
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 fixed.add(node.value)

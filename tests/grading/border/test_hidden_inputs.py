@@ -94,15 +94,25 @@ def test_staff_are_told_all_that_it_said(run):
         ("f'{where}: not {y}'", "the first: not …"),
         ("f'{place}: not {y}'", "row … of the image: not …"),
         ("f'{place}: {text}'", "row … of the image: …"),
+        ("f'{where}: {y} as {str(7)}'", "the first: … as …"),
         ("f'{y}'", "what it says may hold what the test passed in, and is not shown"),
         ("str(y) + where", "what it says may hold what the test passed in, and is not shown"),
     ],
 )
 def test_of_a_tests_own_message_students_see_the_words_and_no_value(run, message, told):
-    test = "where, y, text = 'the first', f(5), str(f(6))\nplace = f'row {y} of the image'\n"
+    test = "where, y, text = 'the first', f(5), str(f(6))\nplace = f'row {y} of the image'\nseven = '7'\n"
     test += f"assert y == 1, {message}"
     *_, outcome = run(Cell("answer", "def f(x):\n    return x + 2"), Cell("test", test))
     assert (outcome.outputs[-1].ename, outcome.outputs[-1].evalue) == ("AssertionError", told)
+
+
+def test_of_a_comparison_of_tensors_students_see_what_differs_and_no_value(run):
+    answer = Cell("answer", "import torch\ndef f(x):\n    return x + 1 if len(x) > 2 else x[:1]")
+    test = "import torch\nx, told = torch.arange({0}.0), lambda text: f'sum: {{text}}'\n"
+    test += "torch.testing.assert_close(f(x), x, msg=told)"
+    *_, values, shape = run(answer, Cell("test", test.format(3)), Cell("test", test.format(2)))
+    assert values.outputs[-1].evalue == "sum: Tensor-likes are not close!…"
+    assert shape.outputs[-1].evalue == "sum: The values for attribute 'shape' do not match: …"
 
 
 def test_an_answer_cannot_choose_among_the_tests_own_messages(run):
