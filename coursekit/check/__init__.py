@@ -17,6 +17,7 @@ from typing import Any
 
 from coursekit.check.cases import Case, Exercise
 from coursekit.check.commands import check, hint, progress
+from coursekit.check.fresh import fixed_and_fresh, fresh_generator
 from coursekit.check.guard import forbid
 from coursekit.errors import CheckError, ForbiddenCallError, UnknownExerciseError
 
@@ -27,7 +28,9 @@ __all__ = [
     "ForbiddenCallError",
     "UnknownExerciseError",
     "check",
+    "fixed_and_fresh",
     "forbid",
+    "fresh_generator",
     "hint",
     "progress",
 ]

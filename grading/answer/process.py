@@ -17,6 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from grading.answer.computed_names import install
 from grading.answer.copies import Copies
+from grading.answer.descriptions import described, nearest_class
 from grading.answer.guard_watch import TamperedError, Watch
 from grading.fork.randomness import seed_all
 from grading.fork.shell import Outputs, attach, run_cell
@@ -29,11 +30,6 @@ from grading.wire.torch_state import is_module
 __all__ = ["serve"]
 
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-BUILTIN_ERRORS = tuple(
-    name
-    for name, value in vars(__import__("builtins")).items()
-    if isinstance(value, type) and issubclass(value, Exception)
-)
 
 
 def serve(sockets: Sequence[socket.socket], shell: InteractiveShell) -> None:
@@ -107,7 +103,7 @@ class _Answer:
         except WireError as error:
             encoder, reply = Encoder(self.codec), {"refused": str(error)}
         except BaseException as error:
-            encoder, reply = Encoder(self.codec), {"raised": _described(error)}
+            encoder, reply = Encoder(self.codec), {"raised": described(error)}
         twins = [[number, encoder.fresh(tensor)] for number, tensor in self.twins.changed()]
         return {**reply, "twins": twins}, encoder.buffers
 
@@ -324,7 +320,7 @@ class _Answer:
         elif isinstance(value, FUNCTIONS):
             kind = "function"
         name = getattr(value, "__qualname__", None) if kind in ("class", "function") else None
-        like = _like(value if kind == "class" else type(value)) if kind in ("class", "module") else ""
+        like = nearest_class(value if kind == "class" else type(value)) if kind in ("class", "module") else ""
         return Owned(number, kind, str(name or type(value).__qualname__)[:200], like)
 
     def _drop(self, number: int) -> None:
@@ -386,33 +382,3 @@ def _seed(name: str, seed: Any) -> None:
     """A test has seeded the random numbers of its process; those of this one follow."""
     module, _, function = name.rpartition(".")
     getattr(importlib.import_module(module), function)(seed)
-
-
-def _like(kind: type) -> str:
-    """The nearest class that both sides know, of those that `isinstance` is asked about."""
-    for base in kind.__mro__:
-        name = f"{base.__module__}.{base.__qualname__}"
-        if name.startswith("torch.nn.modules.") or name == "torch.autograd.function.Function":
-            return name
-        if base.__module__ == "builtins" and issubclass(base, Exception):
-            return name
-    return ""
-
-
-def _described(error: BaseException, depth: int = 0) -> dict[str, Any]:
-    """An exception as plain data: its name, the built-in it is a kind of, its message, what it came from."""
-    names = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in BUILTIN_ERRORS]
-    try:
-        message = str(error)
-    except Exception:
-        message = ""
-    arguments = [item[:5000] if isinstance(item, str) else item for item in error.args]
-    plain = all(item is None or type(item) in (bool, int, float, str) for item in arguments)
-    cause = error.__cause__ if depth < 5 else None
-    return {
-        "name": type(error).__name__[:200],
-        "base": names[0] if names else "Exception",
-        "message": message[:5000],
-        "arguments": arguments if plain and len(arguments) < 10 else None,
-        "cause": _described(cause, depth + 1) if cause is not None else None,
-    }

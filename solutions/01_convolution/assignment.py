@@ -171,38 +171,13 @@ def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilat
 # %% check="output_size"
 _ = check("output_size", output_size)
 
-# %% helper=true part="fresh"
-import os
-
-import torch
-
-GRADING_SEED = int(os.environ.get("GRADING_SEED", "0"))
-
-
-def fresh_generator(number):
-    """Random numbers for the test of this number: others in every grading."""
-    return torch.Generator().manual_seed(1000 * GRADING_SEED + number)
-
-
-def fixed_and_fresh(number, fixed, draw, count=2):
-    """(generator, case): the fixed cases, then fresh ones. draw: makes one; gets whole(lowest, highest)."""
-    generator = torch.Generator().manual_seed(number)
-    for case in fixed:
-        yield generator, case
-    generator = fresh_generator(number)
-
-    def whole(lowest, highest):
-        return int(torch.randint(lowest, highest + 1, (), generator=generator))
-
-    for _ in range(count):
-        yield generator, draw(whole)
-
-
 # %% test="output_size" part="positions" points=1
 # Sizes, kernels, strides and paddings of all kinds, whether the stride comes out even or not.
 ### BEGIN HIDDEN TESTS
 import torch
 from torch.nn import functional as F
+
+from coursekit.check import fresh_generator
 
 draws = torch.randint(0, 1000, (30, 4), generator=torch.Generator().manual_seed(11)).tolist()
 draws += torch.randint(0, 1000, (10, 4), generator=fresh_generator(11)).tolist()
@@ -227,6 +202,8 @@ for a, b, c, d in draws:
 ### BEGIN HIDDEN TESTS
 import torch
 from torch.nn import functional as F
+
+from coursekit.check import fresh_generator
 
 draws = torch.randint(0, 1000, (30, 5), generator=torch.Generator().manual_seed(12)).tolist()
 draws += torch.randint(0, 1000, (10, 5), generator=fresh_generator(12)).tolist()
@@ -342,7 +319,7 @@ with suppress(NotImplementedError):
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, ((height, width), (h, w), dtype) in fixed_and_fresh(
     21,
@@ -376,7 +353,7 @@ for generator, ((height, width), (h, w), dtype) in fixed_and_fresh(
 ### BEGIN HIDDEN TESTS
 import torch
 
-from coursekit.check import forbid
+from coursekit.check import forbid, fresh_generator
 
 
 def value(polynomial, s, t):
@@ -528,7 +505,7 @@ with suppress(NotImplementedError):
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (n, c_in, c_out, height, width, kh, kw) in fixed_and_fresh(
     31,
@@ -560,7 +537,7 @@ for generator, (n, c_in, c_out, height, width, kh, kw) in fixed_and_fresh(
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (height, width, kh, kw, stride) in fixed_and_fresh(
     32,
@@ -593,7 +570,7 @@ for generator, (height, width, kh, kw, stride) in fixed_and_fresh(
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (height, width, kh, kw, stride, padding) in fixed_and_fresh(
     33,
@@ -626,7 +603,7 @@ for generator, (height, width, kh, kw, stride, padding) in fixed_and_fresh(
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, dtype in fixed_and_fresh(
     34, [torch.float32, torch.float64], lambda whole: torch.float64, count=1
@@ -656,7 +633,7 @@ from time import perf_counter
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import forbid, fresh_generator
 
 generator = fresh_generator(35)  # that a table is as fast shows nothing
 x = torch.randn(1, 1, 200, 200, generator=generator)
@@ -762,7 +739,7 @@ _ = check("conv2d_backward", conv2d_backward)
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (n, c_out, height, width) in fixed_and_fresh(
     41,
@@ -789,7 +766,7 @@ for generator, (n, c_out, height, width) in fixed_and_fresh(
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (n, c_in, c_out, height, width, kh, kw, padding) in fixed_and_fresh(
     42,
@@ -833,7 +810,7 @@ for generator, (n, c_in, c_out, height, width, kh, kw, padding) in fixed_and_fre
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (n, c_in, c_out, height, width, kh, kw, padding) in fixed_and_fresh(
     43,
@@ -877,7 +854,7 @@ for generator, (n, c_in, c_out, height, width, kh, kw, padding) in fixed_and_fre
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (height, width, kh, kw, stride, padding) in fixed_and_fresh(
     44,
@@ -914,7 +891,7 @@ for generator, (height, width, kh, kw, stride, padding) in fixed_and_fresh(
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (dtype, stride, padding) in fixed_and_fresh(
     45,
@@ -1035,7 +1012,7 @@ _ = check("max_pool2d", max_pool2d, max_pool2d_backward)
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (n, c, height, width, kernel, stride, offset) in fixed_and_fresh(
     51,
@@ -1069,7 +1046,7 @@ for generator, (n, c, height, width, kernel, stride, offset) in fixed_and_fresh(
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (height, width, kernel, stride, values) in fixed_and_fresh(
     52,
@@ -1097,7 +1074,7 @@ for generator, (height, width, kernel, stride, values) in fixed_and_fresh(
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (n, c, height, width, kernel, stride) in fixed_and_fresh(
     53,
@@ -1217,7 +1194,7 @@ with suppress(NotImplementedError):
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (size, k) in fixed_and_fresh(
     61,
@@ -1241,7 +1218,7 @@ for generator, (size, k) in fixed_and_fresh(
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (height, width, h, w, dtype) in fixed_and_fresh(
     62,
@@ -1274,7 +1251,7 @@ for generator, (height, width, h, w, dtype) in fixed_and_fresh(
 import torch
 from torch.nn import functional as F
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 for generator, (height, width, h, w) in fixed_and_fresh(
     63,
@@ -1352,6 +1329,8 @@ _ = check("receptive_field", receptive_field)
 # %% test="receptive_field" part="size" points=1
 # The receptive field of stacks with stride 1 and of a few with strides, layer by layer.
 ### BEGIN HIDDEN TESTS
+from coursekit.check import fixed_and_fresh
+
 for _, (kernel, depth) in fixed_and_fresh(
     71,
     [(3, 1), (3, 2), (3, 5), (5, 3), (1, 4), (2, 6), (7, 2)],
@@ -1377,6 +1356,8 @@ for layers, expected in [
 # Effective stride and padding, layer by layer, as Python ints.
 ### BEGIN HIDDEN TESTS
 import math
+
+from coursekit.check import fixed_and_fresh
 
 
 def in_closed_form(layers):
@@ -1418,6 +1399,8 @@ for _, (layers, expected) in fixed_and_fresh(
 ### BEGIN HIDDEN TESTS
 import torch
 from torch.nn import functional as F
+
+from coursekit.check import fresh_generator
 
 
 def measure(layers):

@@ -224,33 +224,6 @@ class Inception(nn.Module):
 # %% check="inception"
 _ = check("inception", Inception)
 
-# %% helper=true part="fresh"
-import os
-
-import torch
-
-GRADING_SEED = int(os.environ.get("GRADING_SEED", "0"))
-
-
-def fresh_generator(number):
-    """Random numbers for the test of this number: others in every grading."""
-    return torch.Generator().manual_seed(1000 * GRADING_SEED + number)
-
-
-def fixed_and_fresh(number, fixed, draw, count=2):
-    """(generator, case): the fixed cases, then fresh ones. draw: makes one; gets whole(lowest, highest)."""
-    generator = torch.Generator().manual_seed(number)
-    for case in fixed:
-        yield generator, case
-    generator = fresh_generator(number)
-
-    def whole(lowest, highest):
-        return int(torch.randint(lowest, highest + 1, (), generator=generator))
-
-    for _ in range(count):
-        yield generator, draw(whole)
-
-
 # %% helper="inception"
 import torch
 from torch.nn import functional as F
@@ -284,6 +257,7 @@ def inception_output(x, state, names):
 ### BEGIN HIDDEN TESTS
 import torch
 
+from coursekit.check import fixed_and_fresh
 from coursekit.check.modules import assignments, randomize
 
 for generator, (channels, size, dtype) in fixed_and_fresh(
@@ -328,6 +302,7 @@ for generator, (channels, size, dtype) in fixed_and_fresh(
 ### BEGIN HIDDEN TESTS
 import torch
 
+from coursekit.check import fixed_and_fresh
 from coursekit.check.modules import assignments, randomize
 
 for generator, channels in fixed_and_fresh(
@@ -567,7 +542,7 @@ def basic_shapes(c_in, channels, stride):
 ### BEGIN HIDDEN TESTS
 import torch
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 assert BasicBlock.expansion == 1, f"BasicBlock.expansion is {BasicBlock.expansion}, not 1"
 cases = [
@@ -595,7 +570,7 @@ with forbid("torchvision models"):
 ### BEGIN HIDDEN TESTS
 import torch
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 assert BasicBlock.expansion == 1, f"BasicBlock.expansion is {BasicBlock.expansion}, not 1"
 cases = [
@@ -621,7 +596,7 @@ with forbid("torchvision models"):
 # %% test="basic_block" part="training" points=1
 # Training mode: outputs, running statistics after two batches, and evaluation mode afterwards.
 ### BEGIN HIDDEN TESTS
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 cases = [(3, 3, 1), (2, 4, 2), (3, 3, 2), (4, 2, 1)]
 
@@ -638,7 +613,7 @@ with forbid("torchvision models"):
 # %% test="basic_block" part="gradients" points=1
 # Gradients of the input and of every weight, in both modes.
 ### BEGIN HIDDEN TESTS
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 cases = [
     (3, 3, 1, True),
@@ -759,7 +734,7 @@ def bottleneck_shapes(c_in, channels, stride):
 ### BEGIN HIDDEN TESTS
 import torch
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 assert Bottleneck.expansion == 4, f"Bottleneck.expansion is {Bottleneck.expansion}, not 4"
 cases = [
@@ -791,7 +766,7 @@ with forbid("torchvision models"):
 ### BEGIN HIDDEN TESTS
 import torch
 
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 assert Bottleneck.expansion == 4, f"Bottleneck.expansion is {Bottleneck.expansion}, not 4"
 cases = [
@@ -822,7 +797,7 @@ with forbid("torchvision models"):
 # %% test="bottleneck" part="training" points=1
 # Training mode: outputs, running statistics after two batches, and evaluation mode afterwards.
 ### BEGIN HIDDEN TESTS
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 cases = [(8, 2, 1), (3, 2, 2), (2, 2, 1), (4, 1, 2)]
 
@@ -845,7 +820,7 @@ with forbid("torchvision models"):
 # %% test="bottleneck" part="gradients" points=1
 # Gradients of the input and of every weight, in both modes.
 ### BEGIN HIDDEN TESTS
-from coursekit.check import forbid
+from coursekit.check import fixed_and_fresh, forbid
 
 cases = [
     (8, 2, 1, True),
@@ -924,6 +899,7 @@ _ = check("make_stage", make_stage)
 # What the blocks are made with: channels and stride of the first and of all others, for both expansions.
 ### BEGIN HIDDEN TESTS
 from coursekit.blocks import Recorder, WideRecorder
+from coursekit.check import fixed_and_fresh
 
 for block in (Recorder, WideRecorder):
     for _, (c_in, channels, depth, stride) in fixed_and_fresh(
@@ -946,6 +922,7 @@ import torch
 from torch import nn
 
 from coursekit.blocks import Recorder, WideRecorder
+from coursekit.check import fixed_and_fresh
 
 for _, (block, c_in, channels, depth, stride) in fixed_and_fresh(
     42,
@@ -1207,6 +1184,8 @@ def same_logits(resnet, depth, generator):
 # %% test="resnet" part="basic" points=2
 # Depths 18 and 34: names and shapes are torchvision's; at 18 its state dict loads, and the logits agree.
 ### BEGIN HIDDEN TESTS
+from coursekit.check import fresh_generator
+
 generator = fresh_generator(51)
 same_logits(resnet, 18, generator)
 same_names(resnet, 34, CLASSES[34])
@@ -1216,12 +1195,16 @@ same_names(resnet, 34, int(torch.randint(5, 40, (), generator=generator)))
 # %% test="resnet" part="bottleneck" points=2
 # Depth 50: torchvision's state dict loads strictly, and the logits agree in evaluation mode.
 ### BEGIN HIDDEN TESTS
+from coursekit.check import fresh_generator
+
 same_logits(resnet, 50, fresh_generator(52))
 ### END HIDDEN TESTS
 
 # %% test="resnet" part="deep" points=1
 # Depths 101 and 152: names and shapes are torchvision's.
 ### BEGIN HIDDEN TESTS
+from coursekit.check import fresh_generator
+
 same_names(resnet, 101, CLASSES[101])
 same_names(resnet, 152, int(torch.randint(3, 40, (), generator=fresh_generator(53))))
 ### END HIDDEN TESTS
@@ -1229,6 +1212,8 @@ same_names(resnet, 152, int(torch.randint(3, 40, (), generator=fresh_generator(5
 # %% test="resnet" part="training" points=1
 # Depth 18 in training mode: the loss, gradients, the running statistics are torchvision's.
 ### BEGIN HIDDEN TESTS
+from coursekit.check import fresh_generator
+
 model = same_names(resnet, 18, 5)
 state, x, y, expected_loss, expected, buffers = trained(18, 5)
 with forbid("torchvision models"):
@@ -1283,7 +1268,7 @@ torch.testing.assert_close(
 ### BEGIN HIDDEN TESTS
 import torch
 
-from coursekit.check import forbid
+from coursekit.check import forbid, fresh_generator
 
 generator = fresh_generator(55)
 fewer = int(torch.randint(2, 9, (), generator=generator))
@@ -1397,6 +1382,7 @@ def without_shortcuts(network):
 import torch
 
 from coursekit.blocks import networks
+from coursekit.check import fresh_generator
 from coursekit.check.modules import randomize
 
 fixed, fresh = torch.Generator().manual_seed(61), fresh_generator(61)
@@ -1431,6 +1417,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
+from coursekit.check import fresh_generator
 from coursekit.check.modules import randomize
 
 
@@ -1526,6 +1513,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from coursekit.blocks import PlainBlock, ResidualBlock, SmallResNet, branch, networks
+from coursekit.check import fixed_and_fresh
 from coursekit.check.modules import randomize
 
 for generator, network in fixed_and_fresh(
@@ -1562,6 +1550,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
+from coursekit.check import fresh_generator
 from coursekit.check.modules import randomize
 
 fixed, fresh = torch.Generator().manual_seed(72), fresh_generator(72)
@@ -1653,6 +1642,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
+from coursekit.check import fresh_generator
 from coursekit.check.modules import randomize
 
 
@@ -1701,6 +1691,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from coursekit.blocks import PlainBlock, ResidualBlock, branch, networks
+from coursekit.check import fresh_generator
 from coursekit.check.modules import randomize
 
 generator = fresh_generator(83)
