@@ -47,10 +47,12 @@ def telling(answers):
 
 
 @pytest.fixture(scope="module", params=ASSIGNMENTS)
-def course(request, tmp_path_factory):
+def handed_in(course, request, tmp_path_factory):
     """A topic with three hand-ins: blank, one mistake an exercise, and one that tells all it gets."""
     topic = request.param
-    config = demo_course(load_config(ROOT / "course.toml"), topic, tmp_path_factory.mktemp(topic) / "course")
+    config = demo_course(
+        load_config(course / "course.toml"), topic, tmp_path_factory.mktemp(topic) / "course"
+    )
     master = read_master(ROOT / "solutions" / topic / "assignment.py")
     answers = answers_of(master)
     handins = {"blank": {}, "mistakes": answers | one_mistake_each(master), "tells": telling(answers)}
@@ -77,8 +79,8 @@ def graded(topic, config, seed):
     return {result.student: result.score for result in found}, pages
 
 
-def test_feedback_is_the_same_to_the_byte_for_every_seed(course):
-    topic, config = course
+def test_feedback_is_the_same_to_the_byte_for_every_seed(handed_in):
+    topic, config = handed_in
     (scores, pages), (others, other_pages) = (graded(topic, config, seed) for seed in SEEDS)
     assert scores == others
     assert scores["blank"] == 0
