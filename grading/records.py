@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from grading.errors import RecordError
+from grading.forbidden import Forbidden, Operators
 
 VERSION = 1
 
-ENGINE_VERSION = "two-processes-5"
+ENGINE_VERSION = "two-processes-6"
 """Of what runs and judges a hand-in; changing it makes every stored result stale."""
 
 
@@ -54,7 +55,7 @@ class Warmth:
 
     preload: modules that are imported once. readable: files and folders of the course that its notebooks
     read. contexts: functions such as "coursekit.check.forbid" whose contexts a test enters here and that
-    must hold where the student's code runs. sandbox: "full", or "limits" for a machine that cannot give
+    must hold where the student's code runs. forbidden: the words that they are given. sandbox: "full", or "limits" for a machine that cannot give
     more.
     """
 
@@ -62,6 +63,7 @@ class Warmth:
     readable: tuple[str, ...] = ()
     contexts: tuple[str, ...] = ()
     sandbox: str = "full"
+    forbidden: tuple[Forbidden, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,9 +192,17 @@ def _read_job(fields: dict[str, Any]) -> Job:
     paths = {name: Path(fields[name]) for name in ("notebook", "source")}
     given = fields["warm"]
     lists = {name: tuple(given[name]) for name in ("preload", "readable", "contexts")}
-    warm = Warmth(**{**given, **lists})
+    words = tuple(map(forbidden_of, given["forbidden"]))
+    warm = Warmth(**{**given, **lists, "forbidden": words})
     paths |= {"files": Path(fields["files"])} if fields.get("files") else {}
     return Job(**{**fields, **paths, "limits": Limits(**fields["limits"]), "warm": warm})
+
+
+def forbidden_of(table: dict[str, Any]) -> Forbidden:
+    """A word, as JSON has it."""
+    lists = {name: tuple(table[name]) for name in ("functions", "modules", "hidden")}
+    rows = [Operators(row["name"], tuple((one, value) for one, value in row["where"])) for row in table["operators"]]
+    return Forbidden(**{**table, **lists, "operators": tuple(rows)})
 
 
 def _read_cell(fields: dict[str, Any]) -> CellResult:
