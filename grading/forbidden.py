@@ -104,7 +104,11 @@ def _word(word: str, table: Any, where: str) -> Forbidden:
 
 def _operators(row: Any, where: str) -> Operators:
     given = {"name": row} if isinstance(row, str) else row
-    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str) or set(given) - {"name", "where"}:
+    if (
+        not isinstance(given, Mapping)
+        or not isinstance(given.get("name"), str)
+        or set(given) - {"name", "where"}
+    ):
         fix = "write the name, or { name = ..., where = { argument = value } }"
         raise ConfigError(f"operators: {row!r} is not understood", where, fix)
     try:

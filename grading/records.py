@@ -55,8 +55,8 @@ class Warmth:
 
     preload: modules that are imported once. readable: files and folders of the course that its notebooks
     read. contexts: functions such as "coursekit.check.forbid" whose contexts a test enters here and that
-    must hold where the student's code runs. forbidden: the words that they are given. sandbox: "full", or "limits" for a machine that cannot give
-    more.
+    must hold where the student's code runs. forbidden: the words that they are given. sandbox: "full", or
+    "limits" for a machine that cannot give more.
     """
 
     preload: tuple[str, ...] = ()
@@ -201,7 +201,10 @@ def _read_job(fields: dict[str, Any]) -> Job:
 def forbidden_of(table: dict[str, Any]) -> Forbidden:
     """A word, as JSON has it."""
     lists = {name: tuple(table[name]) for name in ("functions", "modules", "hidden")}
-    rows = [Operators(row["name"], tuple((one, value) for one, value in row["where"])) for row in table["operators"]]
+    rows = [
+        Operators(row["name"], tuple((one, value) for one, value in row["where"]))
+        for row in table["operators"]
+    ]
     return Forbidden(**{**table, **lists, "operators": tuple(rows)})
 
 

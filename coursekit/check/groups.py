@@ -44,7 +44,9 @@ class Group:
 
 
 def _group(table: Mapping[str, Any]) -> Group:
-    rows = [{"name": row} if isinstance(row, str) else row for row in table.get("operators", ())]
+    rows: list[dict[str, Any]] = [
+        {"name": row} if isinstance(row, str) else row for row in table.get("operators", ())
+    ]
     operators = tuple(Operators(re.compile(row["name"]), row.get("where", {})) for row in rows)
     functions, modules = tuple(table.get("functions", ())), tuple(table.get("modules", ()))
     return Group(table["what"], table["instead"], operators, functions, modules)

@@ -22,6 +22,7 @@ from grading.fork.randomness import random_state, seed_all, set_random_state
 from grading.fork.shell import ALL_KEPT, ERROR_LENGTH, Cell, Outputs, attach, run_cell
 from grading.judge.beside import put_beside
 from grading.judge.course_names import Given
+from grading.judge.guard import ForbiddenCallError, Guard
 from grading.judge.link import AnswerLost, Link
 from grading.judge.names import Names
 from grading.judge.prepare import SEED, Done, Prepared
@@ -57,7 +58,11 @@ def serve(
     seed_all()
     names = Names(shell, Given(**message["given"]))
     original = Link(Channel(answer))
-    links = [original, *(Link(Channel(copy), beside=original) for copy in copies)]
+    beside = (Link(Channel(copy), original, number) for number, copy in enumerate(copies))
+    links = [original, *beside]
+    guard = Guard(message["forbidden"], original)
+    for link in links:
+        link.guard = guard
     judge = _Judge(
         channel,
         links,
@@ -70,8 +75,6 @@ def serve(
         try:
             if message["files"]:
                 put_beside(message["files"], judge.link)
-            if message["contexts"]:
-                judge.link.plain("watch", names=message["contexts"])
             judge.show(tasks)
             judge.judge(tasks)
         except (AnswerLost, WireError) as lost:
@@ -93,7 +96,7 @@ class _Judge:
         phrases: Phrases,
     ) -> None:
         self.channel, self.outputs, self.names, self.phrases = channel, outputs, names, phrases
-        self.links = links
+        self.links, self.guard = links, links[0].guard or Guard((), links[0])
         self.original, *self.copies = links
         self.shell, self.prepared = names.shell, prepared
         self.refused: dict[str, Exception] = {}
@@ -120,6 +123,7 @@ class _Judge:
         """Run the instructor's cells, in their order, each on the copy that was made for it."""
         for task, number in zip(tasks, copies_of(tasks), strict=True):
             self._ask(number if number in self.made else None)
+            self.guard.last = number is None
             if task.where == "defined":
                 if self._prepared(task.here) is None:
                     self.names.define(task.here)
@@ -176,8 +180,7 @@ class _Judge:
         self.link.changed.clear()
         self.link.undo.clear()
         self.link.codec.meta = False
-        self.link.contexts.clear()
-        self.link.guarded = False
+        self.guard.begin()
         cell = self._run_with(answers, task.here)
         if self.link.changed and not task.in_place:
             self.link.restore()
@@ -186,7 +189,10 @@ class _Judge:
                 cell = self._once_more(task, before, cell)
         self.names.own |= {name for name in self.shell.user_ns if name not in answers}
         told = cell.error if cell.exception is None else self.phrases.told(cell.exception)
-        result = result_of(cell) | {"guarded": self.link.guarded, "told": told}
+        result = result_of(cell) | {"flagged": self.guard.flagged, "told": told}
+        if (said := self.guard.said) is not None:  # whatever the test has made of it
+            name = ForbiddenCallError.__name__
+            result |= {"error": (name, said), "told": (name, said), "value": None}
         return result | {"outputs": self.phrases.shown(result["outputs"])}
 
     def _prepared(self, source: str) -> Done | None:
@@ -265,8 +271,7 @@ class _Judge:
             error = [name[:200], message[:ERROR_LENGTH]]
         if type(value) not in (int, float, bool):
             value = None
-        guarded, tampered = result.get("guarded") is True, self.link.tampered[:3]
-        more = {"guarded": guarded, "tampered": tampered if guarded else []}
+        more = {"flagged": result.get("flagged", []) if task.where == "judge" else []}
         more |= {"end" if ended else "shown": task.index, "error": error, "value": value}
         if task.where != "both" or not ended:
             more["outputs"] = _kept(result.get("outputs"))

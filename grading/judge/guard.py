@@ -1,0 +1,168 @@
+"""What a test forbids: while it does, what runs in the answer's process is recorded, and then looked at.
+
+The record is made below Python, in every thread, by the process that runs the student's code, and comes here
+over a pipe while it is made; `docs/ban.md` says what that promises.
+"""
+
+import contextlib
+import os
+import secrets
+import select
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from grading.judge.record import RecordStoppedError, parts
+from grading.judge.words import Use, words_of
+
+if TYPE_CHECKING:
+    from grading.judge.link import Link
+
+__all__ = ["ForbiddenCallError", "Guard", "Recorder"]
+
+STOPPED = "The record of what ran was stopped ({why}), so that nobody can say whether {what} ran: no points."
+
+
+class ForbiddenCallError(Exception):
+    """Something forbidden ran, or nobody can say whether it did; the message is a sentence for students."""
+
+    said_by_course = True
+
+
+@dataclass
+class _Window:
+    """What is recorded now. markers: secret names, in their order. words: what is forbidden behind each."""
+
+    markers: list[str] = field(default_factory=list)
+    words: list[tuple[str, ...]] = field(default_factory=list)
+
+
+class Recorder:
+    """The end of a pipe through which an answer's process sends what runs in it."""
+
+    def __init__(self) -> None:
+        self.pipe: int | None = None
+        self.text: list[bytes] = []
+
+    def connect(self, link: "Link") -> None:
+        """Give the other process its end, the first time."""
+        if self.pipe is None:
+            self.pipe, theirs = os.pipe()
+            os.set_blocking(self.pipe, False)
+            link.plain("recorder", attached=theirs)
+
+    def wait_for(self, connection: socket.socket) -> None:
+        """Take what is recorded until there is a reply; a full pipe would stop the other process."""
+        while self.pipe is not None:
+            both: list[Any] = [connection, self.pipe]
+            ready, _, _ = select.select(both, [], [], connection.gettimeout())
+            if self.pipe in ready and not self.take():
+                return
+            if connection in ready or not ready:
+                return
+
+    def take(self) -> bool:
+        """Take what there is; false when nobody is left to send anything."""
+        assert self.pipe is not None
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self.pipe, 1 << 20):
+                self.text.append(data)
+            os.close(self.pipe)
+            self.pipe = None
+            return False
+        return True
+
+    def taken(self) -> bytes:
+        """All that has come since the last time."""
+        if self.pipe is not None:
+            self.take()
+        text, self.text = b"".join(self.text), []
+        return text
+
+
+class Guard:
+    """What is forbidden in one judge's tests.
+
+    tables: of the course. original: link to the process that the others are copies of. last: it is under test
+    itself, and no copy of it will be. said: what this cell's points are lost for. flagged: sentences on uses
+    that cost nothing.
+    """
+
+    def __init__(self, tables: Sequence[Mapping[str, Any]], original: "Link") -> None:
+        self.table = words_of(tables)
+        self.original = original
+        self.active: list[tuple[str, ...]] = []
+        self.window = _Window()
+        self.last = False
+        self.said: str | None = None
+        self.flagged: list[str] = []
+
+    def begin(self) -> None:
+        """A cell begins: nothing is forbidden, and nothing was found."""
+        self.active, self.said, self.flagged = [], None, []
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words that are forbidden now."""
+        return tuple(dict.fromkeys(word for words in self.active for word in words))
+
+    @contextlib.contextmanager
+    def forbidding(self, link: "Link", words: Sequence[str]) -> Iterator[None]:
+        """Inside, these words are forbidden to the answer.
+
+        Raises:
+            LookupError: the course has no such word. ForbiddenCallError: when it ends, something ran that is
+            forbidden, or the record was stopped.
+        """
+        if unknown := [word for word in words if word not in self.table]:
+            known = ", ".join(self.table) or "none"
+            raise LookupError(
+                f"there is no [forbidden.{unknown[0]}] in the course's tables; there are: {known}"
+            )
+        outermost = not self.active
+        self.active.append(tuple(words))
+        if outermost:
+            self.window = _Window()
+            for one in self._links(link):
+                one.recorder.connect(one)
+                one.recorder.taken()
+        self._mark(link, "open" if outermost else "mark")
+        try:
+            yield
+        finally:
+            self.active.pop()
+            self._mark(link, "close" if outermost else "mark")
+            if outermost:
+                self._look(link)
+
+    def _links(self, link: "Link") -> list["Link"]:
+        """The process that is asked, and the one that it is a copy of, where threads may go on."""
+        return [link] if link is self.original else [self.original, link]
+
+    def _mark(self, link: "Link", what: str) -> None:
+        marker = secrets.token_hex(16)
+        self.window.markers.append(marker)
+        self.window.words.append(self.words)
+        for one in self._links(link):
+            one.plain("window", step=what, marker=marker, asked=link.number, last=self.last)
+
+    def _look(self, link: "Link") -> None:
+        """Say what ran that is forbidden; of the calls in it, the one that began first."""
+        texts = [one.recorder.taken() for one in self._links(link)]
+        try:
+            uses = [use for text in texts for _, use in sorted(self._uses(text), key=lambda found: found[0])]
+        except RecordStoppedError as stopped:
+            words = dict.fromkeys(word for words in self.window.words for word in words)
+            what = " or ".join(self.table[word].what for word in words)
+            uses = [Use(STOPPED.format(why=stopped, what=what), "zero")]
+        self.flagged += [use.says for use in uses if use.use == "flag"][:1]
+        if zero := [use for use in uses if use.use != "flag"]:
+            self.said = zero[0].says
+            raise ForbiddenCallError(self.said)
+
+    def _uses(self, text: bytes) -> Iterator[tuple[int, Use]]:
+        for passed, node in parts(text, self.window.markers):
+            for word in self.window.words[passed - 1]:
+                if self.table[word].forbids(node.name, node.arguments):
+                    yield node.number, self.table[word].use_of(node.name)
