@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from grading.errors import ConfigError
-from grading.forbidden import Forbidden, read_forbidden, tables_of
-from grading.records import Limits, Warmth
+from grading.forbidden import read_forbidden, tables_of
+from grading.records import Forbidden, Limits, Warmth
 
 
 @dataclass(frozen=True)

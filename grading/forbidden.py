@@ -3,48 +3,17 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from grading.errors import ConfigError
+from grading.records import Forbidden, Operators
 
-__all__ = ["Forbidden", "Operators", "read_forbidden", "tables_of"]
+__all__ = ["read_forbidden", "tables_of"]
 
 USES = ("zero", "flag")
 _KEYS = ("what", "instead", "use", "operators", "functions", "modules", "hidden")
 _LISTS = ("functions", "modules", "hidden")
-
-
-@dataclass(frozen=True)
-class Operators:
-    """Operators of torch that are forbidden.
-
-    name: a regular expression for the whole name, such as "aten::conv2d". where: names of arguments and the
-    values that they must have.
-    """
-
-    name: str
-    where: tuple[tuple[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Forbidden:
-    """One word.
-
-    what: completes "this exercise forbids ...". instead: a sentence. use: what a use costs, "zero" or "flag".
-    operators: of torch. functions: dotted names of functions of Python. hidden: packages that no hand-in
-    finds. modules: what a public check does not let be imported; of no use here.
-    """
-
-    word: str
-    what: str
-    instead: str = ""
-    use: str = "zero"
-    operators: tuple[Operators, ...] = ()
-    functions: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
-    hidden: tuple[str, ...] = ()
 
 
 def tables_of(path: Path) -> Mapping[str, Any]:

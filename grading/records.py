@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from grading.errors import RecordError
-from grading.forbidden import Forbidden, Operators
 
 VERSION = 1
 
@@ -47,6 +46,37 @@ class Limits:
     memory_mb: int = 8192
     scratch_mb: int = 256
     processes: int = 64
+
+
+@dataclass(frozen=True)
+class Operators:
+    """Operators of torch that are forbidden.
+
+    name: a regular expression for the whole name, such as "aten::conv2d". where: names of arguments and the
+    values that they must have.
+    """
+
+    name: str
+    where: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Forbidden:
+    """One word.
+
+    what: completes "this exercise forbids ...". instead: a sentence. use: what a use costs, "zero" or "flag".
+    operators: of torch. functions: dotted names of functions of Python. hidden: packages that no hand-in
+    finds. modules: what a public check does not let be imported; of no use here.
+    """
+
+    word: str
+    what: str
+    instead: str = ""
+    use: str = "zero"
+    operators: tuple[Operators, ...] = ()
+    functions: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,13 +222,13 @@ def _read_job(fields: dict[str, Any]) -> Job:
     paths = {name: Path(fields[name]) for name in ("notebook", "source")}
     given = fields["warm"]
     lists = {name: tuple(given[name]) for name in ("preload", "readable", "contexts")}
-    words = tuple(map(forbidden_of, given["forbidden"]))
+    words = tuple(map(_read_word, given["forbidden"]))
     warm = Warmth(**{**given, **lists, "forbidden": words})
     paths |= {"files": Path(fields["files"])} if fields.get("files") else {}
     return Job(**{**fields, **paths, "limits": Limits(**fields["limits"]), "warm": warm})
 
 
-def forbidden_of(table: dict[str, Any]) -> Forbidden:
+def _read_word(table: dict[str, Any]) -> Forbidden:
     """A word, as JSON has it."""
     lists = {name: tuple(table[name]) for name in ("functions", "modules", "hidden")}
     rows = [

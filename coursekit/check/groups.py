@@ -1,4 +1,4 @@
-"""The groups of calls that an exercise may forbid, as ``forbidden.toml`` has them; grading reads the same file.
+"""The groups of calls that an exercise may forbid, as ``forbidden.toml`` has them for grading as well.
 
 A group names tensor operations by patterns, because every spelling of an operation (module, function,
 method, ``torch.ops``) ends in the same few operators, and Python functions by their dotted public names.
@@ -16,7 +16,7 @@ TABLES = Path(__file__).with_name("forbidden.toml")
 
 @dataclass(frozen=True)
 class Operators:
-    """Operators whose whole name, such as ``"aten::convolution_backward"``, matches; and with which arguments."""
+    """Operators whose whole name, such as ``"aten::conv2d"``, matches; and with which arguments."""
 
     name: re.Pattern[str]
     where: Mapping[str, Any] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Forbidden functions of Python leave a mark in the record when they run.
 
-The mark is put into the code of the function itself, so that it does not matter by which name, or when, a hand-in
-took hold of it. A function that is not written in Python is wrapped where modules hold it.
+The mark is put into the code of the function itself, so that it does not matter by which name, or when, a
+hand-in took hold of it. A function that is not written in Python is wrapped where modules hold it.
 """
 
 import ast

@@ -283,7 +283,8 @@ class _Answer:
         """A test forbids something from here on, or something else, or nothing any more."""
         if message["step"] == "open":
             mark_all()
-            self.warden.open(message["marker"], self.copies.pids.get(message["asked"]), last=message["last"])
+            asked = {self.copies.pids[number] for number in message["asked"] if number in self.copies.pids}
+            self.warden.open(message["marker"], asked, last=message["last"])
         else:
             getattr(self.warden, message["step"])(message["marker"])
         return {}

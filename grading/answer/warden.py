@@ -1,7 +1,7 @@
 """The recorder in the answer's process: what runs in it while a test forbids something goes to the judge.
 
-torch writes down every operator that its dispatcher calls, in every thread, below Python. What it writes goes into
-a pipe at once, so that nothing can be taken back. The switches of it lie in torch as well: this takes them
+torch writes down every operator that its dispatcher calls, in every thread, below Python. What it writes goes
+into a pipe at once, so that nothing can be taken back. Its switches lie in torch as well: this takes them
 before any code of a student runs, and leaves something else in their places.
 """
 
@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from grading.fork.programs import refuse_programs
 
@@ -20,9 +20,19 @@ __all__ = ["MARK", "STOPPED", "Warden", "mark_of", "take_switches"]
 MARK = "forbidden function "
 """How a mark begins that a forbidden function of Python leaves; the judge has the same word."""
 STOPPED = "record stopped"
-SWITCHES = ("add", "enable", "disable", "remove")
 
-_switches: dict[str, Callable[..., Any]] = {}
+_SWITCHES = {
+    "add": "_ZN5torch8profiler4impl25addExecutionTraceObserver"
+    "ERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
+    "enable": "_ZN5torch8profiler4impl28enableExecutionTraceObserverEv",
+    "disable": "_ZN5torch8profiler4impl29disableExecutionTraceObserverEv",
+    "remove": "_ZN5torch8profiler4impl28removeExecutionTraceObserverEv",
+}
+"""The switches as torch's library has them. Nothing of Python's is left that leads there."""
+
+_KERNELS = {"_DispatchOperatorHandle": "redispatch_boxed", "_SafeKernelFunction": "call_boxed"}
+"""Methods that run an operator's kernel past the dispatcher, which then writes nothing down."""
+
 _kill, _list, _getpid = os.kill, os.listdir, os.getpid  # as they are now
 
 
@@ -34,16 +44,58 @@ def mark_of(name: str) -> Callable[[], Any]:
 
 
 def take_switches() -> None:
-    """Take torch's switches of the record away from everybody else: who reaches for them is recorded."""
+    """Take torch's switches of the record away from everybody: who reaches for them is recorded.
+
+    Kernels that are run past the dispatcher are recorded as well.
+    """
     import torch
     import torch.profiler.profiler as profiler
 
     reached, home = mark_of(STOPPED), torch._C._profiler
-    for switch in SWITCHES:
+    for switch in _SWITCHES:
         name = f"_{switch}_execution_trace_observer"
-        _switches[switch] = getattr(home, name)
         for module in (home, profiler):
             setattr(module, name, _left_behind(reached))
+    for owner, method in _KERNELS.items():
+        if (kind := getattr(torch._C, owner, None)) is not None and hasattr(kind, method):
+            setattr(kind, method, _written_down(getattr(kind, method)))
+
+
+def _switch(step: str, *arguments: Any) -> None:
+    """Turn a switch. Whoever does that before the record's last marker leaves a mark in it."""
+    import ctypes
+
+    import torch
+
+    if step in ("disable", "remove"):
+        mark_of(STOPPED)()
+    library = ctypes.CDLL(os.path.join(os.path.dirname(torch.__file__), "lib", "libtorch_cpu.so"))
+    getattr(library, _SWITCHES[step])(*arguments)
+
+
+def _text(text: str) -> Any:
+    """A string as C++ has it, of the library that comes with GCC: where it begins, how long it is, room."""
+    import ctypes
+
+    class Text(ctypes.Structure):
+        _fields_: ClassVar = [
+            ("begin", ctypes.c_char_p),
+            ("size", ctypes.c_size_t),
+            ("room", ctypes.c_char * 16),
+        ]
+
+    return ctypes.byref(Text(text.encode(), len(text.encode()), b""))
+
+
+def _written_down(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, which leaves the name of the operator in the record."""
+
+    def written_down(kernel: Any, *args: Any, **kwargs: Any) -> Any:
+        operator = getattr(kernel, "op_handle", kernel)
+        mark_of(str(operator.schema().name))()
+        return method(kernel, *args, **kwargs)
+
+    return written_down
 
 
 def _left_behind(reached: Callable[[], Any]) -> Callable[..., bool]:
@@ -67,21 +119,21 @@ class Warden:
         """Have this file for all that is recorded."""
         self.pipe = pipe
 
-    def open(self, marker: str, asked: int | None, *, last: bool) -> None:
+    def open(self, marker: str, asked: set[int], *, last: bool) -> None:
         """Begin to record.
 
-        asked: the process number of the copy that is under test, where it is none of this process itself.
+        asked: the process numbers of copies of this process that a test may ask.
         last: this process is under test, and no copy of it will be.
         """
         if _getpid() == 1:  # elsewhere there may be processes of others
-            self.stopped = list(_beside({1, asked}))
+            self.stopped = list(_beside({1, *asked}))
             for process in self.stopped:
                 with contextlib.suppress(ProcessLookupError):
                     _kill(process, signal.SIGSTOP)
         if _getpid() != 1 or last:
             refuse_programs()
-        _switches["add"](f"/proc/self/fd/{self.pipe}")
-        _switches["enable"]()
+        _switch("add", _text(f"/proc/self/fd/{self.pipe}"))
+        _switch("enable")
         self.mark(marker)
 
     def mark(self, marker: str) -> None:
@@ -91,15 +143,15 @@ class Warden:
     def close(self, marker: str) -> None:
         """End what was recorded."""
         self.mark(marker)
-        _switches["disable"]()
-        _switches["remove"]()
+        _switch("disable")
+        _switch("remove")
         for process in self.stopped:
             with contextlib.suppress(OSError):  # after the last test that forbids something, nobody goes on
                 _kill(process, signal.SIGCONT)
         self.stopped = []
 
 
-def _beside(known: set[int | None]) -> Iterator[int]:
+def _beside(known: set[int]) -> Iterator[int]:
     """All processes of this hand-in but these."""
     if sys.platform == "linux":
         for name in _list("/proc"):

@@ -23,6 +23,9 @@ __all__ = ["ForbiddenCallError", "Guard", "Recorder"]
 
 STOPPED = "The record of what ran was stopped ({why}), so that nobody can say whether {what} ran: no points."
 
+LONG, SHORT = 8192, 16
+"""Bytes of a marker. The first is longer than what is gathered before it is sent, so it is here at once."""
+
 
 class ForbiddenCallError(Exception):
     """Something forbidden ran, or nobody can say whether it did; the message is a sentence for students."""
@@ -32,10 +35,16 @@ class ForbiddenCallError(Exception):
 
 @dataclass
 class _Window:
-    """What is recorded now. markers: secret names, in their order. words: what is forbidden behind each."""
+    """What is recorded now.
+
+    markers: secret names, in their order. words: what is forbidden behind each. links: to the processes in
+    which it is. late: whether the first marker was not there at once.
+    """
 
     markers: list[str] = field(default_factory=list)
     words: list[tuple[str, ...]] = field(default_factory=list)
+    links: list["Link"] = field(default_factory=list)
+    late: bool = False
 
 
 class Recorder:
@@ -73,6 +82,12 @@ class Recorder:
             return False
         return True
 
+    def has(self, text: str) -> bool:
+        """Whether this has come already."""
+        if self.pipe is not None:
+            self.take()
+        return text.encode() in b"".join(self.text)
+
     def taken(self) -> bytes:
         """All that has come since the last time."""
         if self.pipe is not None:
@@ -84,14 +99,14 @@ class Recorder:
 class Guard:
     """What is forbidden in one judge's tests.
 
-    tables: of the course. original: link to the process that the others are copies of. last: it is under test
+    tables: of the course. links: to the answer's process, and to its copies. last: the process is under test
     itself, and no copy of it will be. said: what this cell's points are lost for. flagged: sentences on uses
     that cost nothing.
     """
 
-    def __init__(self, tables: Sequence[Mapping[str, Any]], original: "Link") -> None:
+    def __init__(self, tables: Sequence[Mapping[str, Any]], links: Sequence["Link"]) -> None:
         self.table = words_of(tables)
-        self.original = original
+        self.links = links
         self.active: list[tuple[str, ...]] = []
         self.window = _Window()
         self.last = False
@@ -124,33 +139,42 @@ class Guard:
         self.active.append(tuple(words))
         if outermost:
             self.window = _Window()
-            for one in self._links(link):
+            self.window.links = self._links_of(link)
+            for one in self.window.links:
                 one.recorder.connect(one)
                 one.recorder.taken()
-        self._mark(link, "open" if outermost else "mark")
+        self._mark("open" if outermost else "mark")
         try:
             yield
         finally:
             self.active.pop()
-            self._mark(link, "close" if outermost else "mark")
+            self._mark("close" if outermost else "mark")
             if outermost:
-                self._look(link)
+                self._look()
 
-    def _links(self, link: "Link") -> list["Link"]:
-        """The process that is asked, and the one that it is a copy of, where threads may go on."""
-        return [link] if link is self.original else [self.original, link]
+    def _links_of(self, link: "Link") -> list["Link"]:
+        """The process that is asked, those that gave objects to earlier tests, and the one of which all are
+        copies, where threads may go on.
+        """
+        others = [one for one in self.links if one.proxies]
+        return list(dict.fromkeys([self.links[0], *others, link]))
 
-    def _mark(self, link: "Link", what: str) -> None:
-        marker = secrets.token_hex(16)
+    def _mark(self, what: str) -> None:
+        marker = secrets.token_hex(LONG if what == "open" else SHORT)
         self.window.markers.append(marker)
         self.window.words.append(self.words)
-        for one in self._links(link):
-            one.plain("window", step=what, marker=marker, asked=link.number, last=self.last)
+        asked = [one.number for one in self.window.links if one.number is not None]
+        for one in self.window.links:
+            one.plain("window", step=what, marker=marker, asked=asked, last=self.last)
+            if what == "open" and not one.recorder.has(marker[:SHORT]):
+                self.window.late = True
 
-    def _look(self, link: "Link") -> None:
+    def _look(self) -> None:
         """Say what ran that is forbidden; of the calls in it, the one that began first."""
-        texts = [one.recorder.taken() for one in self._links(link)]
+        texts = [one.recorder.taken() for one in self.window.links]
         try:
+            if self.window.late:
+                raise RecordStoppedError("it began too late")
             uses = [use for text in texts for _, use in sorted(self._uses(text), key=lambda found: found[0])]
         except RecordStoppedError as stopped:
             words = dict.fromkeys(word for words in self.window.words for word in words)

@@ -28,10 +28,10 @@ class AnswerLost(BaseException):
 class Link:
     """The judging process's end of the channel.
 
-    number: of the copy that it leads to, None for the process itself. seeds: of random numbers, set since the last request.
-    changed: sentences on arguments that calls have changed. copy_back: whether such changes are made here as
-    well; `restore` takes them back. known: what the notebook's cells have defined alike on both sides, by
-    name. guard: what tests forbid. recorder: what runs over there meanwhile.
+    number: of the copy that it leads to, None for the process itself. seeds: of random numbers, set since the
+    last request. changed: sentences on arguments that calls have changed. copy_back: whether such changes are
+    made here as well; `restore` takes them back. known: what the notebook's cells have defined alike on both
+    sides, by name. guard: what tests forbid. recorder: what runs over there meanwhile.
 
     beside: another link of this judge. Both lead to processes of one answer, and a test may use both:
     changes and names are those of the test.

@@ -60,7 +60,7 @@ def serve(
     original = Link(Channel(answer))
     beside = (Link(Channel(copy), original, number) for number, copy in enumerate(copies))
     links = [original, *beside]
-    guard = Guard(message["forbidden"], original)
+    guard = Guard(message["forbidden"], links)
     for link in links:
         link.guard = guard
     judge = _Judge(
@@ -96,7 +96,7 @@ class _Judge:
         phrases: Phrases,
     ) -> None:
         self.channel, self.outputs, self.names, self.phrases = channel, outputs, names, phrases
-        self.links, self.guard = links, links[0].guard or Guard((), links[0])
+        self.links, self.guard = links, links[0].guard or Guard((), links)
         self.original, *self.copies = links
         self.shell, self.prepared = names.shell, prepared
         self.refused: dict[str, Exception] = {}

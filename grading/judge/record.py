@@ -59,7 +59,7 @@ def parts(text: bytes, markers: Sequence[str]) -> Iterator[tuple[int, Node]]:
     for node in _nodes(text):
         if passed < len(markers) and node.name == markers[passed]:
             passed += 1
-        elif node.name == STOPPED:
+        elif node.name == STOPPED and passed < len(markers):
             raise RecordStoppedError("somebody reached for it")
         elif 0 < passed < len(markers):
             yield passed, node

@@ -15,9 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grading.errors import InfrastructureError
-from grading.forbidden import Forbidden
 from grading.fork.sandbox import hidden_places, room_contents
-from grading.records import Warmth
+from grading.records import Forbidden, Warmth
 from grading.warm.forks import Fork, Forks
 
 __all__ = ["Warm", "start_again", "stop_all", "warm_process"]

@@ -161,16 +161,17 @@ def test_an_object_of_an_earlier_test_still_answers_but_goes_nowhere_else(run):
 
 
 def test_a_ban_holds_for_an_object_of_an_earlier_test(run):
-    answer = "import torch\nclass Layer:\n    def __call__(self, x):\n        return torch.relu(x)"
-    *_, first, _, second = run(
+    answer = "import torch\nclass Layer:\n    def __call__(self, x):\n        return torch.max_pool1d(x, 1)"
+    *_, first, _, allowed, second = run(
         Cell("locked", "import torch\nfrom coursekit.check import forbid"),
         Cell("answer", answer),
-        Cell("test", "layer = Layer()\nassert layer(torch.ones(1)) == 1"),
+        Cell("test", "layer = Layer()\nassert layer(torch.ones(1, 1)) == 1"),
         Cell("free", "pass"),
-        Cell("test", "with forbid('relu'):\n    layer(torch.ones(1))"),
+        Cell("test", "with forbid('conv'):\n    assert layer(torch.ones(1, 1)) == 1"),
+        Cell("test", "with forbid('pooling'):\n    layer(torch.ones(1, 1))"),
     )
-    assert first.error == ""
-    assert second.error
+    assert first.error == allowed.error == ""
+    assert "max_pool1d ran" in second.error
 
 
 @pytest.mark.parametrize(
