@@ -5,6 +5,7 @@ over a pipe while it is made; `docs/ban.md` says what that promises.
 """
 
 import contextlib
+import fcntl
 import os
 import secrets
 import select
@@ -23,6 +24,7 @@ __all__ = ["ForbiddenCallError", "Guard", "Recorder"]
 
 STOPPED = "The record of what ran was stopped ({why}), so that nobody can say whether {what} ran: no points."
 
+PIPE = 1 << 20
 LONG, SHORT = 8192, 16
 """Bytes of a marker. The first is longer than what is gathered before it is sent, so it is here at once."""
 
@@ -59,6 +61,8 @@ class Recorder:
         if self.pipe is None:
             self.pipe, theirs = os.pipe()
             os.set_blocking(self.pipe, False)
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, PIPE)
             link.plain("recorder", attached=theirs)
 
     def wait_for(self, connection: socket.socket) -> None:
@@ -186,7 +190,12 @@ class Guard:
             raise ForbiddenCallError(self.said)
 
     def _uses(self, text: bytes) -> Iterator[tuple[int, Use]]:
-        for passed, node in parts(text, self.window.markers):
+        active = {word for words in self.window.words for word in words}
+
+        def looked_for(name: str) -> bool:
+            return any(self.table[word].names(name) for word in active)
+
+        for passed, node in parts(text, self.window.markers, looked_for):
             for word in self.window.words[passed - 1]:
                 if self.table[word].forbids(node.name, node.arguments):
                     yield node.number, self.table[word].use_of(node.name)

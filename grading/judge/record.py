@@ -7,7 +7,7 @@ tampered with.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,7 @@ __all__ = ["STOPPED", "Node", "RecordStoppedError", "parts"]
 STOPPED = "record stopped"
 """The name of the mark that is left when somebody reaches for the recorder."""
 
-_NODE = re.compile(rb'\n      \{\n        "id": (\d+), "name": "')
-_NAME = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*')
+_NODE = re.compile(rb'"id": (\d+), "name": "([^"\\]*(?:\\.[^"\\]*)*)')
 _HEAD = re.compile(rb'\s*\{\s*"schema": "')
 _SCHEMA = re.compile(r"\(.*\) ->")
 
@@ -28,59 +27,51 @@ class RecordStoppedError(Exception):
 
 @dataclass(frozen=True)
 class Node:
-    """Something that ran: its number, given when it began, its name, and the text that says more."""
+    """Something that ran: its number, given when it began, its name, and where the text says more."""
 
     number: int
     name: str
-    text: bytes
+    record: bytes
+    place: int
 
     def arguments(self) -> Mapping[str, Any]:
         """Names and values of the arguments, as far as the record has them."""
+        start = self.record.rfind(b"{", 0, self.place)
         try:
-            node = _whole(self.text)
-        except ValueError:
+            text = self.record[start : self.record.find(b'\n      },', self.place) + 9]
+            node, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
+            attributes = {one["name"]: one["value"] for one in node["attrs"]}
+            names = _argument_names(str(attributes.get("op_schema", "")))
+            return dict(zip(names, node["inputs"]["values"], strict=False))
+        except (ValueError, KeyError, TypeError):
             raise RecordStoppedError("a part of it cannot be read") from None
-        attributes = {one["name"]: one["value"] for one in node["attrs"]}
-        names = _argument_names(str(attributes.get("op_schema", "")))
-        return dict(zip(names, node["inputs"]["values"], strict=False))
 
 
-def parts(text: bytes, markers: Sequence[str]) -> Iterator[tuple[int, Node]]:
-    """What ran between these markers: with each node, how many markers came before it.
+def parts(text: bytes, markers: Sequence[str], looked_for: Callable[[str], bool]) -> Iterator[tuple[int, Node]]:
+    """What ran between these markers, of the names looked for: with each, how many markers came before it.
 
     Raises:
         RecordStoppedError: the text is no whole record, or markers are missing.
     """
-    if not _HEAD.match(text) or len(re.findall(rb'\n?\s*"schema": "', text)) != 1:
+    if not _HEAD.match(text) or text.count(b'"schema": "') != 1:
         raise RecordStoppedError("it is not one record")
     if not text.rstrip().endswith(b"}"):
         raise RecordStoppedError("its end is missing")
+    known = {name: looked_for(name.decode("utf-8", "replace")) for name in {one[2] for one in _NODE.finditer(text)}}
+    known |= {name.encode(): True for name in (STOPPED, *markers)}
     passed = 0
-    for node in _nodes(text):
+    for found in _NODE.finditer(text):
+        if not known[found[2]]:
+            continue
+        node = Node(int(found[1]), found[2].decode("utf-8", "replace"), text, found.start())
         if passed < len(markers) and node.name == markers[passed]:
             passed += 1
         elif node.name == STOPPED and passed < len(markers):
             raise RecordStoppedError("somebody reached for it")
-        elif 0 < passed < len(markers):
+        elif 0 < passed < len(markers) and node.name not in (STOPPED, *markers):
             yield passed, node
     if passed != len(markers):
         raise RecordStoppedError("one of its marks is missing")
-
-
-def _nodes(text: bytes) -> Iterator[Node]:
-    found = [(match.end(), int(match[1])) for match in _NODE.finditer(text)]
-    ends = [begin for begin, _ in found[1:]] + [len(text)]
-    for (begin, number), end in zip(found, ends, strict=True):
-        name = _NAME.match(text, begin, end)
-        assert name is not None  # it matches nothing as well
-        yield Node(number, name[0].decode("utf-8", "replace"), text[begin:end])
-
-
-def _whole(text: bytes) -> Any:
-    """The node of this text, which begins within its name and may end behind it."""
-    start = b'{"name": "' + text
-    value, _ = json.JSONDecoder().raw_decode(start.decode("utf-8", "replace"))
-    return value
 
 
 def _argument_names(schema: str) -> list[str]:

@@ -33,6 +33,12 @@ class Word:
     operators: tuple[tuple[re.Pattern[str], Mapping[str, Any]], ...]
     functions: frozenset[str]
 
+    def names(self, name: str) -> bool:
+        """Whether calls of this name are forbidden, perhaps with some arguments only."""
+        if name.startswith(MARK):
+            return name.removeprefix(MARK) in self.functions
+        return any(pattern.fullmatch(name) for pattern, _ in self.operators)
+
     def forbids(self, name: str, arguments: Callable[[], Mapping[str, Any]]) -> bool:
         """Whether what is recorded under this name is forbidden. arguments: gives those of that call."""
         if name.startswith(MARK):
