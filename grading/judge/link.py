@@ -42,6 +42,7 @@ class Link:
         self.seeds: list[tuple[str, Any]] = []
         self.changed: list[str] = []
         self.copy_back = True
+        self.ended = False
         self.undo: list[Callable[[], object]] = []
         self.guard: Guard | None = None
         self.recorder = Recorder()
@@ -72,6 +73,8 @@ class Link:
         Raises:
             AnswerLost: there is no reply. Whatever the request raised over there, as an exception of ours.
         """
+        if self.ended:
+            raise WireError("what an earlier test was given by the answer is gone; make it anew")
         encoder = encoder or Encoder(self.codec)
         message |= {"do": what, "value": encoder.encode(value)}
         message["twins"] = [[number, encoder.fresh(tensor)] for number, tensor in self.twins.changed()]
@@ -209,6 +212,18 @@ class Link:
             else:
                 raise WireError("a tensor was changed in place, and its gradient cannot follow")
         return rewritten
+
+    def holds(self, value: Any, depth: int = 2) -> bool:
+        """Whether this is a thing over there, or a container of containers that has some in it."""
+        if depth and isinstance(value, dict | list | tuple):
+            inside = value.values() if isinstance(value, dict) else value
+            return any(self.holds(item, depth - 1) for item in inside)
+        return type(value) in (Proxy, ModuleProxy) and vars(value)["_link"] is self
+
+    def end(self) -> None:
+        """Let the process over there end; what is left of it here says so where it is used."""
+        self.ended = True
+        self.channel.close()
 
     def restore(self) -> None:
         """Take back all changes of arguments since the last time."""

@@ -17,7 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from grading.judge.course_names import Given, definitions
 
-__all__ = ["Names"]
+__all__ = ["Names", "free_names"]
 
 _WORD = re.compile(r"\b[^\W\d]\w*\b")
 
@@ -33,7 +33,7 @@ class Names:
     def asked(self, source: str) -> set[str]:
         """Names that a cell, or a function that it uses, takes from outside and no cell here has defined."""
         code = self.shell.transform_cell(source)
-        names = _free_names(code)
+        names = free_names(code)
         if names is None or code.strip() != source.strip():  # magics hold code as text
             names = (names or set()) | set(_WORD.findall(source))
         names |= _reached(set(_WORD.findall(source)) & self.own, self.shell.user_ns)
@@ -42,7 +42,7 @@ class Names:
     def asked_at_once(self, source: str) -> set[str]:
         """Those of them that it uses at its top level, not only in functions that it defines."""
         self.define(source, stars=True)  # such names are not the answer's
-        names = _free_names(self.shell.transform_cell(source), nested=False) or set()
+        names = free_names(self.shell.transform_cell(source), nested=False) or set()
         return self._not_given(names - self.own)
 
     def define(self, source: str, *, stars: bool = False) -> None:
@@ -97,7 +97,7 @@ def _reached(names: Iterable[str], defined: dict[str, Any]) -> set[str]:
     return found
 
 
-def _free_names(source: str, *, nested: bool = True) -> set[str] | None:
+def free_names(source: str, *, nested: bool = True) -> set[str] | None:
     """Names that a cell uses and does not define, as its text tells; None where that is no Python."""
     try:
         table = symtable.symtable(source, "<cell>", "exec")

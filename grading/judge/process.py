@@ -24,7 +24,7 @@ from grading.judge.beside import put_beside
 from grading.judge.course_names import Given
 from grading.judge.guard import ForbiddenCallError, Guard
 from grading.judge.link import AnswerLost, Link
-from grading.judge.names import Names
+from grading.judge.names import Names, free_names
 from grading.judge.prepare import SEED, Done, Prepared
 from grading.judge.proxies import Proxy
 from grading.judge.results import points_of, result_of
@@ -121,7 +121,9 @@ class _Judge:
 
     def judge(self, tasks: Sequence[Task]) -> None:
         """Run the instructor's cells, in their order, each on the copy that was made for it."""
-        for task, number in zip(tasks, copies_of(tasks), strict=True):
+        for place, (task, number) in enumerate(zip(tasks, copies_of(tasks), strict=True)):
+            if self.asked not in (None, number):
+                self._leave(tasks[place:])
             self._ask(number if number in self.made else None)
             self.guard.last = number is None
             if task.where == "defined":
@@ -146,6 +148,14 @@ class _Judge:
         self.asked = number
         self.link = self.original if number is None else self.copies[number]
         self.prepared.stand_ins.link = self.link
+
+    def _leave(self, later: Sequence[Task]) -> None:
+        """End the copy that was asked until now, which takes memory, if no later test wants some of it."""
+        left = {name for name, value in self.shell.user_ns.items() if self.link.holds(value)}
+        for task in later if left else ():
+            if task.where == "judge" and ((names := free_names(task.here)) is None or names & left):
+                return
+        self.link.end()
 
     def _judged(self, task: Task) -> dict[str, Any]:
         try:
