@@ -279,14 +279,26 @@ class _Answer:
         self.warden.attach(self.channel.attached())
         return {}
 
+    def do_still(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
+        """Only these copies may run."""
+        pids = self.copies.pids
+        asked = {pids[number] for number in message["numbers"] if number in pids}
+        return self.warden.still(asked, set(pids.values()))
+
+    def do_wake(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
+        """All may run."""
+        self.warden.wake()
+        return {}
+
     def do_window(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
         """A test forbids something from here on, or something else, or nothing any more."""
         if message["step"] == "open":
             mark_all()
-            asked = {self.copies.pids[number] for number in message["asked"] if number in self.copies.pids}
-            self.warden.open(message["marker"], asked, last=message["last"])
+            self.warden.open(message["marker"], tested=message["tested"])
+        elif message["step"] == "mark":
+            self.warden.mark(message["marker"])
         else:
-            getattr(self.warden, message["step"])(message["marker"])
+            self.warden.close(message["marker"])
         return {}
 
     def _number(self, value: Any) -> int | None:

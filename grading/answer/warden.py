@@ -6,6 +6,7 @@ before any code of a student runs, and leaves something else in their places.
 """
 
 import contextlib
+import ctypes
 import functools
 import os
 import signal
@@ -63,8 +64,6 @@ def take_switches() -> None:
 
 def _switch(step: str, *arguments: Any) -> None:
     """Turn a switch. Whoever does that before the record's last marker leaves a mark in it."""
-    import ctypes
-
     import torch
 
     if step in ("disable", "remove"):
@@ -73,18 +72,10 @@ def _switch(step: str, *arguments: Any) -> None:
     getattr(library, _SWITCHES[step])(*arguments)
 
 
-def _text(text: str) -> Any:
+class _Text(ctypes.Structure):
     """A string as C++ has it, of the library that comes with GCC: where it begins, how long it is, room."""
-    import ctypes
 
-    class Text(ctypes.Structure):
-        _fields_: ClassVar = [
-            ("begin", ctypes.c_char_p),
-            ("size", ctypes.c_size_t),
-            ("room", ctypes.c_char * 16),
-        ]
-
-    return ctypes.byref(Text(text.encode(), len(text.encode()), b""))
+    _fields_: ClassVar = [("begin", ctypes.c_char_p), ("size", ctypes.c_size_t), ("room", ctypes.c_char * 16)]
 
 
 def _written_down(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,26 +104,39 @@ class Warden:
 
     def __init__(self) -> None:
         self.pipe: int | None = None
-        self.stopped: list[int] = []
+        self.stopped: set[int] = set()
 
     def attach(self, pipe: int) -> None:
         """Have this file for all that is recorded."""
         self.pipe = pipe
 
-    def open(self, marker: str, asked: set[int], *, last: bool) -> None:
-        """Begin to record.
+    def still(self, asked: set[int], copies: set[int]) -> dict[str, int]:
+        """Let every process of the hand-in stand still but this one and the ones asked.
 
-        asked: the process numbers of copies of this process that a test may ask.
-        last: this process is under test, and no copy of it will be.
+        copies: of this process. Returns how many threads there are in this one, and how many processes were
+        stopped that are none.
         """
-        if _getpid() == 1:  # elsewhere there may be processes of others
-            self.stopped = list(_beside({1, *asked}))
-            for process in self.stopped:
-                with contextlib.suppress(ProcessLookupError):
-                    _kill(process, signal.SIGSTOP)
-        if _getpid() != 1 or last:
+        if _getpid() != 1:  # elsewhere there may be processes of others
+            return {"threads": 1, "others": 0}
+        for process in set(_beside({1, *asked})) - self.stopped:
+            with contextlib.suppress(ProcessLookupError):
+                _kill(process, signal.SIGSTOP)
+                self.stopped.add(process)
+        return {"threads": len(_list("/proc/self/task")), "others": len(self.stopped - copies)}
+
+    def wake(self) -> None:
+        """Let them go on."""
+        for process in self.stopped:
+            with contextlib.suppress(OSError):  # after the last test that forbids something, nobody goes on
+                _kill(process, signal.SIGCONT)
+        self.stopped = set()
+
+    def open(self, marker: str, *, tested: bool) -> None:
+        """Begin to record. tested: a test may ask this process, and no copy of it after that."""
+        if tested:
             refuse_programs()
-        _switch("add", _text(f"/proc/self/fd/{self.pipe}"))
+        path = f"/proc/self/fd/{self.pipe}".encode()
+        _switch("add", ctypes.byref(_Text(path, len(path))))
         _switch("enable")
         self.mark(marker)
 
@@ -145,10 +149,6 @@ class Warden:
         self.mark(marker)
         _switch("disable")
         _switch("remove")
-        for process in self.stopped:
-            with contextlib.suppress(OSError):  # after the last test that forbids something, nobody goes on
-                _kill(process, signal.SIGCONT)
-        self.stopped = []
 
 
 def _beside(known: set[int]) -> Iterator[int]:

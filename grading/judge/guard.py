@@ -10,6 +10,7 @@ import os
 import secrets
 import select
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ __all__ = ["ForbiddenCallError", "Guard", "Recorder"]
 STOPPED = "The record of what ran was stopped ({why}), so that nobody can say whether {what} ran: no points."
 
 PIPE = 1 << 20
+"""Bytes that a pipe holds."""
+PATIENCE_SECONDS = 0.005
 LONG, SHORT = 8192, 16
 """Bytes of a marker. The first is longer than what is gathered before it is sent, so it is here at once."""
 
@@ -66,13 +69,14 @@ class Recorder:
             link.plain("recorder", attached=theirs)
 
     def wait_for(self, connection: socket.socket) -> None:
-        """Take what is recorded until there is a reply; a full pipe would stop the other process."""
-        while self.pipe is not None:
-            both: list[Any] = [connection, self.pipe]
-            ready, _, _ = select.select(both, [], [], connection.gettimeout())
-            if self.pipe in ready and not self.take():
-                return
-            if connection in ready or not ready:
+        """Take what is recorded until there is a reply; a full pipe would stop the other process.
+
+        Not each time that something comes: to wake up for it takes longer than to read it.
+        """
+        limit = connection.gettimeout()
+        until = None if limit is None else time.monotonic() + limit
+        while self.pipe is not None and not select.select([connection], [], [], PATIENCE_SECONDS)[0]:
+            if not self.take() or (until is not None and time.monotonic() > until):
                 return
 
     def take(self) -> bool:
@@ -81,8 +85,7 @@ class Recorder:
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self.pipe, 1 << 20):
                 self.text.append(data)
-            os.close(self.pipe)
-            self.pipe = None
+            self.end()
             return False
         return True
 
@@ -91,6 +94,12 @@ class Recorder:
         if self.pipe is not None:
             self.take()
         return text.encode() in b"".join(self.text)
+
+    def end(self) -> None:
+        """Nobody is there any more who sends anything."""
+        if self.pipe is not None:
+            os.close(self.pipe)
+            self.pipe = None
 
     def taken(self) -> bytes:
         """All that has come since the last time."""
@@ -105,7 +114,7 @@ class Guard:
 
     tables: of the course. links: to the answer's process, and to its copies. last: the process is under test
     itself, and no copy of it will be. said: what this cell's points are lost for. flagged: sentences on uses
-    that cost nothing.
+    that cost nothing. alone: the links that may run, where all others stand still and have no thread.
     """
 
     def __init__(self, tables: Sequence[Mapping[str, Any]], links: Sequence["Link"]) -> None:
@@ -116,10 +125,25 @@ class Guard:
         self.last = False
         self.said: str | None = None
         self.flagged: list[str] = []
+        self.alone: list[Link] = []
+        self.asleep = False
 
     def begin(self) -> None:
         """A cell begins: nothing is forbidden, and nothing was found."""
-        self.active, self.said, self.flagged = [], None, []
+        self.said, self.flagged = None, []
+
+    def finish(self) -> None:
+        """A cell is over; what it has left forbidden ends here."""
+        if self.active:
+            self.active = []
+            with contextlib.suppress(ForbiddenCallError):
+                self._close()
+
+    def turn_to(self) -> None:
+        """Another process is asked from now on."""
+        if self.asleep:
+            self.links[0].plain("wake")
+        self.asleep, self.alone = False, []
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -142,35 +166,51 @@ class Guard:
         outermost = not self.active
         self.active.append(tuple(words))
         if outermost:
-            self.window = _Window()
-            self.window.links = self._links_of(link)
-            for one in self.window.links:
-                one.recorder.connect(one)
-                one.recorder.taken()
-        self._mark("open" if outermost else "mark")
+            self._open(link)
+        else:
+            self._mark("mark")
         try:
             yield
         finally:
-            self.active.pop()
-            self._mark("close" if outermost else "mark")
-            if outermost:
-                self._look()
+            if self.active:
+                self.active.pop()
+                self._mark("mark") if self.active else self._close()
 
-    def _links_of(self, link: "Link") -> list["Link"]:
-        """The process that is asked, those that gave objects to earlier tests, and the one of which all are
-        copies, where threads may go on.
+    def _open(self, link: "Link") -> None:
+        """Begin to record in the process that is asked, and in those that gave objects to earlier tests.
+
+        In the one of which they are copies threads may go on: where there are some, or processes that had to
+        be stopped, it is recorded as well, and it is asked again each time.
         """
-        others = [one for one in self.links if one.proxies]
-        return list(dict.fromkeys([self.links[0], *others, link]))
+        original = self.links[0]
+        asked = list(dict.fromkeys([*(one for one in self.links if one.proxies and not one.ended), link]))
+        self.window = _Window(links=asked)
+        if asked != self.alone:
+            numbers = [one.number for one in asked if one.number is not None]
+            told = original.plain("still", numbers=numbers)
+            self.asleep = True
+            self.alone = asked if (told.get("threads"), told.get("others")) == (1, 0) else []
+            self.window.links = list(dict.fromkeys([original, *asked]))  # the first time in any case
+        for one in self.window.links:
+            one.recorder.connect(one)
+            one.recorder.taken()
+        self._mark("open")
 
-    def _mark(self, what: str) -> None:
-        marker = secrets.token_hex(LONG if what == "open" else SHORT)
+    def _close(self) -> None:
+        """End the record and look at it."""
+        self._mark("close")
+        if self.asleep and not self.alone:
+            self.turn_to()
+        self._look()
+
+    def _mark(self, step: str) -> None:
+        marker = secrets.token_hex(LONG if step == "open" else SHORT)
         self.window.markers.append(marker)
         self.window.words.append(self.words)
-        asked = [one.number for one in self.window.links if one.number is not None]
         for one in self.window.links:
-            one.plain("window", step=what, marker=marker, asked=asked, last=self.last)
-            if what == "open" and not one.recorder.has(marker[:SHORT]):
+            tested = self.last or one is not self.links[0]
+            one.plain("window", step=step, marker=marker, tested=tested)
+            if step == "open" and not one.recorder.has(marker[:SHORT]):
                 self.window.late = True
 
     def _look(self) -> None:

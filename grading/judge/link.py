@@ -224,6 +224,7 @@ class Link:
         """Let the process over there end; what is left of it here says so where it is used."""
         self.ended = True
         self.channel.close()
+        self.recorder.end()
 
     def restore(self) -> None:
         """Take back all changes of arguments since the last time."""

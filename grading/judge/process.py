@@ -145,6 +145,8 @@ class _Judge:
 
     def _ask(self, number: int | None) -> None:
         """From now on ask this copy, or the process itself."""
+        if self.asked != number:
+            self.guard.turn_to()
         self.asked = number
         self.link = self.original if number is None else self.copies[number]
         self.prepared.stand_ins.link = self.link
@@ -192,11 +194,13 @@ class _Judge:
         self.link.codec.meta = False
         self.guard.begin()
         cell = self._run_with(answers, task.here)
+        self.guard.finish()
         if self.link.changed and not task.in_place:
             self.link.restore()
             if cell.error is None:
                 set_random_state(random)
                 cell = self._once_more(task, before, cell)
+                self.guard.finish()
         self.names.own |= {name for name in self.shell.user_ns if name not in answers}
         told = cell.error if cell.exception is None else self.phrases.told(cell.exception)
         result = result_of(cell) | {"flagged": self.guard.flagged, "told": told}

@@ -38,7 +38,7 @@ class Node:
         """Names and values of the arguments, as far as the record has them."""
         start = self.record.rfind(b"{", 0, self.place)
         try:
-            text = self.record[start : self.record.find(b'\n      },', self.place) + 9]
+            text = self.record[start : self.record.find(b"\n      },", self.place) + 9]
             node, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
             attributes = {one["name"]: one["value"] for one in node["attrs"]}
             names = _argument_names(str(attributes.get("op_schema", "")))
@@ -47,7 +47,9 @@ class Node:
             raise RecordStoppedError("a part of it cannot be read") from None
 
 
-def parts(text: bytes, markers: Sequence[str], looked_for: Callable[[str], bool]) -> Iterator[tuple[int, Node]]:
+def parts(
+    text: bytes, markers: Sequence[str], looked_for: Callable[[str], bool]
+) -> Iterator[tuple[int, Node]]:
     """What ran between these markers, of the names looked for: with each, how many markers came before it.
 
     Raises:
@@ -57,7 +59,9 @@ def parts(text: bytes, markers: Sequence[str], looked_for: Callable[[str], bool]
         raise RecordStoppedError("it is not one record")
     if not text.rstrip().endswith(b"}"):
         raise RecordStoppedError("its end is missing")
-    known = {name: looked_for(name.decode("utf-8", "replace")) for name in {one[2] for one in _NODE.finditer(text)}}
+    known = {
+        name: looked_for(name.decode("utf-8", "replace")) for name in {one[2] for one in _NODE.finditer(text)}
+    }
     known |= {name.encode(): True for name in (STOPPED, *markers)}
     passed = 0
     for found in _NODE.finditer(text):
