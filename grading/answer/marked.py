@@ -22,6 +22,7 @@ _PLACE = "<the mark>"
 
 _names: list[str] = []
 _done: set[str] = set()
+_seen: set[str] = set()  # modules that were there the last time
 
 
 def expect(names: Iterable[str]) -> None:
@@ -32,6 +33,10 @@ def expect(names: Iterable[str]) -> None:
 
 def mark_all() -> None:
     """Put marks into those of the functions that have been imported and have none."""
+    if _seen == sys.modules.keys():
+        return
+    _seen.clear()
+    _seen.update(sys.modules)
     for name in _names:
         if name not in _done and (function := _found(name)) is not None:
             _done.add(name)

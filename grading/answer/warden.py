@@ -39,9 +39,15 @@ _kill, _list, _getpid = os.kill, os.listdir, os.getpid  # as they are now
 
 def mark_of(name: str) -> Callable[[], Any]:
     """Something that leaves this name in the record when it is called, whoever calls it."""
+    return functools.partial(_mark(), name)
+
+
+@functools.cache
+def _mark() -> Callable[[str], Any]:
     import torch
 
-    return functools.partial(torch.ops.profiler._record_function_enter_new.default, name)
+    found: Callable[[str], Any] = torch.ops.profiler._record_function_enter_new.default._op
+    return found
 
 
 def take_switches() -> None:
@@ -64,12 +70,16 @@ def take_switches() -> None:
 
 def _switch(step: str, *arguments: Any) -> None:
     """Turn a switch. Whoever does that before the record's last marker leaves a mark in it."""
-    import torch
-
     if step in ("disable", "remove"):
         mark_of(STOPPED)()
-    library = ctypes.CDLL(os.path.join(os.path.dirname(torch.__file__), "lib", "libtorch_cpu.so"))
-    getattr(library, _SWITCHES[step])(*arguments)
+    getattr(_library(), _SWITCHES[step])(*arguments)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    import torch
+
+    return ctypes.CDLL(os.path.join(os.path.dirname(torch.__file__), "lib", "libtorch_cpu.so"))
 
 
 class _Text(ctypes.Structure):

@@ -28,7 +28,7 @@ STOPPED = "The record of what ran was stopped ({why}), so that nobody can say wh
 PIPE = 1 << 20
 """Bytes that a pipe holds."""
 PATIENCE_SECONDS = 0.005
-LONG, SHORT = 8192, 16
+LONG, SHORT = 4200, 16
 """Bytes of a marker. The first is longer than what is gathered before it is sent, so it is here at once."""
 
 

@@ -16,8 +16,11 @@ __all__ = ["STOPPED", "Node", "RecordStoppedError", "parts"]
 STOPPED = "record stopped"
 """The name of the mark that is left when somebody reaches for the recorder."""
 
-_NODE = re.compile(rb'"id": (\d+), "name": "([^"\\]*(?:\\.[^"\\]*)*)')
+_NODE = re.compile(rb'\n        "id": (\d+), "name": "([^"]*)')
+_NAMES = re.compile(rb'\n        "id": \d+, "name": "([^"]*)')
 _HEAD = re.compile(rb'\s*\{\s*"schema": "')
+_WHOLE = b"[pytorch|profiler|execution_trace|process]"
+"""The name of the node that each record ends in."""
 _SCHEMA = re.compile(r"\(.*\) ->")
 
 
@@ -36,7 +39,7 @@ class Node:
 
     def arguments(self) -> Mapping[str, Any]:
         """Names and values of the arguments, as far as the record has them."""
-        start = self.record.rfind(b"{", 0, self.place)
+        start = self.record.rfind(b"{", 0, self.place + 1)
         try:
             text = self.record[start : self.record.find(b"\n      },", self.place) + 9]
             node, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
@@ -55,27 +58,28 @@ def parts(
     Raises:
         RecordStoppedError: the text is no whole record, or markers are missing.
     """
-    if not _HEAD.match(text) or text.count(b'"schema": "') != 1:
+    names = _NAMES.findall(text)
+    if not _HEAD.match(text) or names.count(_WHOLE) > 1:
         raise RecordStoppedError("it is not one record")
-    if not text.rstrip().endswith(b"}"):
+    if names[-1:] != [_WHOLE] or not text.rstrip().endswith(b"}"):
         raise RecordStoppedError("its end is missing")
-    known = {
-        name: looked_for(name.decode("utf-8", "replace")) for name in {one[2] for one in _NODE.finditer(text)}
-    }
-    known |= {name.encode(): True for name in (STOPPED, *markers)}
-    passed = 0
-    for found in _NODE.finditer(text):
-        if not known[found[2]]:
-            continue
-        node = Node(int(found[1]), found[2].decode("utf-8", "replace"), text, found.start())
-        if passed < len(markers) and node.name == markers[passed]:
+    ours = {STOPPED.encode(), *(marker.encode() for marker in markers)}
+    wanted = {name for name in set(names) - ours if looked_for(name.decode("utf-8", "replace"))}
+    order = [(place, name) for place, name in enumerate(names) if name in ours or name in wanted]
+    passed, found = 0, []
+    for place, name in order:
+        if passed < len(markers) and name == markers[passed].encode():
             passed += 1
-        elif node.name == STOPPED and passed < len(markers):
+        elif name == STOPPED.encode() and passed < len(markers):
             raise RecordStoppedError("somebody reached for it")
-        elif 0 < passed < len(markers) and node.name not in (STOPPED, *markers):
-            yield passed, node
+        elif name in wanted and 0 < passed < len(markers):
+            found.append((place, passed))
     if passed != len(markers):
         raise RecordStoppedError("one of its marks is missing")
+    nodes = list(_NODE.finditer(text)) if found else []
+    for place, passed in found:
+        number, name = nodes[place].groups()
+        yield passed, Node(int(number), name.decode("utf-8", "replace"), text, nodes[place].start())
 
 
 def _argument_names(schema: str) -> list[str]:
