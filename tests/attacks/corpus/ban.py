@@ -7,7 +7,7 @@ code that is in no cell; functions that were taken before; other libraries; at t
 from tests.attacks.corpus.attack import Attack
 from tests.attacks.corpus.guard import CONV, evades
 
-__all__ = ["ATTACKS"]
+__all__ = ["ATTACKS", "PREVENTED"]
 
 DIRECT = (
     "torch.ops.aten.convolution.default(x[:, None], w[None, None], None, [1], [0], [1], False, [0], 1)[:, 0]"
@@ -870,3 +870,12 @@ RECORDER = [
 ]
 
 ATTACKS = [*BELOW, *STRINGS, *THREADS, *ELSEWHERE, *CAPTURED, *RECORDER]
+
+PREVENTED = frozenset(
+    f"ban-{name}"
+    for name in (
+        "forked-in-the-call", "process-at-a-file", "process-before", "scipys-files", "scipys-filters",
+        "scipys-inner-module", "spawned-process", "wakes-who-was-stopped",
+    )
+)  # fmt: skip
+"""Ways that are not there; all others are recorded."""
