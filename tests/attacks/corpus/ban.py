@@ -664,7 +664,7 @@ CAPTURED = [
             import numpy as np, torch
             from scipy.signal import _sigtools
             def solve(x, w):
-                return torch.tensor(_sigtools._convolve2d(x.numpy(), w.numpy()[None], 0, 0, 0.0))
+                return torch.tensor(_sigtools._convolve2d(x.numpy(), w.numpy()[None], 0, 0, 0, 0.0))
         """,
     ),
     before(
@@ -682,11 +682,14 @@ CAPTURED = [
         "loads SciPy's compiled module from its file",
         """
             import glob, importlib.machinery, importlib.util, sys, torch
+            import numpy as np
             place, = glob.glob(sys.prefix + "/lib/python*/site-packages/scipy/signal/_sigtools*.so")
             loader = importlib.machinery.ExtensionFileLoader("_sigtools", place)
             tools = importlib.util.module_from_spec(importlib.util.spec_from_loader("_sigtools", loader))
             def solve(x, w):
-                return torch.tensor(tools._correlateND(x.numpy(), w.numpy()[None], None, 0))
+                rows, kernel = x.double().numpy(), w.double().numpy()[None]
+                found = np.zeros((len(rows), rows.shape[1] - len(w) + 1))
+                return torch.tensor(tools._correlateND(rows, kernel, found, 0)).float()
         """,
     ),
     before(
@@ -852,19 +855,6 @@ RECORDER = [
                 ctypes.pythonapi.PyObject_CallObject.restype = ctypes.py_object
                 ctypes.pythonapi.PyObject_CallObject.argtypes = [ctypes.py_object, ctypes.py_object]
                 return ctypes.pythonapi.PyObject_CallObject(call, (x[:, None], w[None, None]))[:, 0]
-        """,
-    ),
-    before(
-        "later-by-a-generator",
-        "returns what computes itself when the test looks at it",
-        """
-            import torch
-            class Late(torch.Tensor):
-                pass
-            def solve(x, w):
-                found = torch.zeros(4, 4).as_subclass(Late)
-                Late.__torch_function__ = classmethod(lambda cls, f, t, a=(), k=None: CALL)
-                return found
         """,
     ),
 ]
