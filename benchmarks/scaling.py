@@ -67,6 +67,9 @@ def make_course(root: Path, topic: str = A) -> Path:
     if topic != A:
         demo_course(load_config(ROOT / "course.toml"), topic, root / "build")
         shutil.copy(ROOT / "course.toml", root)
+        words = root / "coursekit/check/forbidden.toml"
+        words.parent.mkdir(parents=True)
+        shutil.copy(ROOT / "coursekit/check/forbidden.toml", words)
         return root
     masters = root / "solutions" / A
     masters.mkdir(parents=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from grading.errors import ConfigError
-from grading.records import Limits, Warmth
+from grading.forbidden import read_forbidden, tables_of
+from grading.records import Forbidden, Limits, Warmth
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ _COURSE = {
     "readme": str,
     "work": str,
 }
-_ENGINE = {"preload": list, "readable": list, "contexts": list, "sandbox": str}
+_ENGINE = {"preload": list, "readable": list, "contexts": list, "forbidden": str, "sandbox": str}
 _HOOKS = {"fingerprints": list, "fingerprints_output": str, "fingerprints_sources": list}
 _LIMITS: dict[str, type | types.UnionType] = {
     "cell_seconds": int | float,
@@ -116,7 +117,7 @@ SANDBOXES = ("full", "limits")
 
 
 def _config(table: dict[str, Any], path: Path) -> Config:
-    _refuse_unknown(table, ("course", "engine", "hooks", "limits"), path)
+    _refuse_unknown(table, ("course", "engine", "forbidden", "hooks", "limits"), path)
     course = _section(table, "course", _COURSE, path)
     engine = _section(table, "engine", _ENGINE, path)
     hooks = _section(table, "hooks", _HOOKS, path)
@@ -136,7 +137,7 @@ def _config(table: dict[str, Any], path: Path) -> Config:
         notebooks=root / notebooks,
         tree=tree,
         ships=tuple(root / folder for folder in course.get("ships", [notebooks])),
-        warm=_warmth(engine, root, path),
+        warm=dataclasses.replace(_warmth(engine, root, path), forbidden=_forbidden(table, engine, path)),
         check_mime=course.get("check_mime", ""),
         gradebook=course.get("gradebook", gradebook_in(tree)),
         hooks=Hooks(
@@ -165,6 +166,17 @@ def _warmth(engine: dict[str, Any], root: Path, path: Path) -> Warmth:
         contexts=tuple(engine.get("contexts", [])),
         sandbox=engine.get("sandbox", "full"),
     )
+
+
+def _forbidden(table: dict[str, Any], engine: dict[str, Any], path: Path) -> tuple[Forbidden, ...]:
+    """The words of the tables here, or of the file that has them."""
+    if "forbidden" not in engine:
+        return read_forbidden(table.get("forbidden", {}), path)
+    if "forbidden" in table:
+        fix = "keep the tables, or the key, but not both"
+        raise ConfigError("what is forbidden stands in two places", f"{path}, [engine]", fix)
+    other = path.parent / engine["forbidden"]
+    return read_forbidden(tables_of(other), other)
 
 
 def _section(table: dict[str, Any], name: str, types_of: dict[str, Any], path: Path) -> dict[str, Any]:

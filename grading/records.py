@@ -17,7 +17,7 @@ from grading.errors import RecordError
 
 VERSION = 1
 
-ENGINE_VERSION = "two-processes-5"
+ENGINE_VERSION = "two-processes-6"
 """Of what runs and judges a hand-in; changing it makes every stored result stale."""
 
 
@@ -49,19 +49,51 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Operators:
+    """Operators of torch that are forbidden.
+
+    name: a regular expression for the whole name, such as "aten::conv2d". where: names of arguments and the
+    values that they must have.
+    """
+
+    name: str
+    where: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Forbidden:
+    """One word.
+
+    what: completes "this exercise forbids ...". instead: a sentence. use: what a use costs, "zero" or "flag".
+    operators: of torch. functions: dotted names of functions of Python. hidden: packages that no hand-in
+    finds. modules: what a public check does not let be imported; of no use here.
+    """
+
+    word: str
+    what: str
+    instead: str = ""
+    use: str = "zero"
+    operators: tuple[Operators, ...] = ()
+    functions: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Warmth:
     """What hand-ins find imported, and how they are shut in.
 
     preload: modules that are imported once. readable: files and folders of the course that its notebooks
     read. contexts: functions such as "coursekit.check.forbid" whose contexts a test enters here and that
-    must hold where the student's code runs. sandbox: "full", or "limits" for a machine that cannot give
-    more.
+    must hold where the student's code runs. forbidden: the words that they are given. sandbox: "full", or
+    "limits" for a machine that cannot give more.
     """
 
     preload: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
     contexts: tuple[str, ...] = ()
     sandbox: str = "full"
+    forbidden: tuple[Forbidden, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,9 +222,20 @@ def _read_job(fields: dict[str, Any]) -> Job:
     paths = {name: Path(fields[name]) for name in ("notebook", "source")}
     given = fields["warm"]
     lists = {name: tuple(given[name]) for name in ("preload", "readable", "contexts")}
-    warm = Warmth(**{**given, **lists})
+    words = tuple(map(_read_word, given["forbidden"]))
+    warm = Warmth(**{**given, **lists, "forbidden": words})
     paths |= {"files": Path(fields["files"])} if fields.get("files") else {}
     return Job(**{**fields, **paths, "limits": Limits(**fields["limits"]), "warm": warm})
+
+
+def _read_word(table: dict[str, Any]) -> Forbidden:
+    """A word, as JSON has it."""
+    lists = {name: tuple(table[name]) for name in ("functions", "modules", "hidden")}
+    rows = [
+        Operators(row["name"], tuple((one, value) for one, value in row["where"]))
+        for row in table["operators"]
+    ]
+    return Forbidden(**{**table, **lists, "operators": tuple(rows)})
 
 
 def _read_cell(fields: dict[str, Any]) -> CellResult:

@@ -1,11 +1,26 @@
-"""The groups of calls that an exercise may forbid: one row of a table each.
+"""The groups of calls that an exercise may forbid, as ``forbidden.toml`` has them for grading as well.
 
-A group names tensor operations by a pattern, because every spelling of an operation (module, function,
+A group names tensor operations by patterns, because every spelling of an operation (module, function,
 method, ``torch.ops``) ends in the same few operators, and Python functions by their dotted public names.
 """
 
 import re
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TABLES = Path(__file__).with_name("forbidden.toml")
+
+
+@dataclass(frozen=True)
+class Operators:
+    """Operators whose whole name, such as ``"aten::conv2d"``, matches; and with which arguments."""
+
+    name: re.Pattern[str]
+    where: Mapping[str, Any] = field(default_factory=dict)
+    """Values that arguments must have for a call to be forbidden."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +33,8 @@ class Group:
     instead: str
     """What to do instead, as a sentence in the imperative."""
 
-    operators: re.Pattern[str] | None = None
-    """Matched against an operator's name, such as ``"aten::convolution_backward"``."""
+    operators: tuple[Operators, ...] = ()
+    """Operators of torch."""
 
     functions: tuple[str, ...] = ()
     """Dotted names of Python functions; those of modules that nobody imported are left alone."""
@@ -28,88 +43,17 @@ class Group:
     """Modules that may not be imported for the first time while the group is forbidden."""
 
 
-def _methods(module: str, *classes: str) -> list[str]:
-    """What makes and what runs an instance of these classes."""
-    return [f"{module}.{name}.{method}" for name in classes for method in ("__init__", "forward")]
+def _group(table: Mapping[str, Any]) -> Group:
+    rows: list[dict[str, Any]] = [
+        {"name": row} if isinstance(row, str) else row for row in table.get("operators", ())
+    ]
+    operators = tuple(Operators(re.compile(row["name"]), row.get("where", {})) for row in rows)
+    functions, modules = tuple(table.get("functions", ())), tuple(table.get("modules", ()))
+    return Group(table["what"], table["instead"], operators, functions, modules)
 
 
 GROUPS: dict[str, Group] = {
-    "conv": Group(
-        what="ready-made convolutions",
-        instead="Write the sum yourself: slicing, unfold, multiplication and matmul are allowed.",
-        # "convert" is no convolution.
-        operators=re.compile(r"conv(?!ert)"),
-        functions=(
-            "numpy.convolve",
-            "numpy.correlate",
-            *(
-                f"scipy.signal.{name}"
-                for name in (
-                    "convolve",
-                    "convolve2d",
-                    "correlate",
-                    "correlate2d",
-                    "fftconvolve",
-                    "oaconvolve",
-                )
-            ),
-            "scipy.signal.sepfir2d",
-            *(f"scipy.ndimage.{name}" for name in ("convolve", "convolve1d", "correlate", "correlate1d")),
-        ),
-        modules=("scipy.signal", "scipy.ndimage"),
-    ),
-    "pooling": Group(
-        what="ready-made pooling",
-        instead="Cut the windows out yourself, with slicing or unfold, and reduce each one.",
-        operators=re.compile(r"pool\d"),
-        functions=("scipy.ndimage.maximum_filter", "skimage.measure.block_reduce"),
-        modules=("scipy.ndimage", "skimage.measure"),
-    ),
-    "autograd": Group(
-        what="automatic differentiation",
-        instead="Derive the gradient by hand and write it with ordinary tensor operations.",
-        functions=(
-            "torch.autograd.grad",
-            "torch.autograd.backward",
-            "torch.Tensor.backward",
-            *(
-                f"torch.autograd.functional.{name}"
-                for name in ("vjp", "jvp", "jacobian", "hessian", "vhp", "hvp")
-            ),
-            *(
-                f"torch.func.{name}"
-                for name in (
-                    "grad",
-                    "grad_and_value",
-                    "vjp",
-                    "jvp",
-                    "jacrev",
-                    "jacfwd",
-                    "hessian",
-                    "linearize",
-                )
-            ),
-            "torch.autograd.forward_ad.make_dual",
-            # The one door to the engine: it also stops a function that was imported by name beforehand.
-            "torch.autograd._engine_run_backward",
-        ),
-    ),
-    "torchvision models": Group(
-        what="ready-made networks and their blocks",
-        instead="Build it from `nn.Conv2d`, `nn.BatchNorm2d` and `nn.Linear`.",
-        functions=(
-            *_methods("torchvision.models.resnet", "BasicBlock", "Bottleneck", "ResNet"),
-            *_methods("coursekit.models.resnet", "ResidualBlock", "BasicBlock", "Bottleneck", "ResNet"),
-            *_methods("coursekit.models.resnet_cifar", "CifarResNet"),
-            *_methods("coursekit.models.preact_resnet", "PreActBlock", "PreActResNet"),
-            *_methods("coursekit.models.parts", "ConvNormAct"),
-            *_methods("timm.models.resnet", "BasicBlock", "Bottleneck", "ResNet"),
-            "torchvision.models.get_model",
-            "coursekit.models.create_model",
-            "timm.create_model",
-            "torch.hub.load",
-        ),
-        modules=("torchvision.models", "coursekit.models", "timm"),
-    ),
+    word: _group(table)
+    for word, table in tomllib.loads(TABLES.read_text(encoding="utf-8"))["forbidden"].items()
 }
 """What an exercise may forbid, by name."""

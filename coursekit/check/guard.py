@@ -82,16 +82,24 @@ class _OperatorMode(TorchDispatchMode):
     def __init__(self, watch: Watch, rules: Mapping[str, Group]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.watch = watch
-        self.patterns = tuple((name, rule.operators) for name, rule in rules.items() if rule.operators)
+        self.rows = [(name, row) for name, rule in rules.items() for row in rule.operators]
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = func.name().partition(".")[0]
-        for group, pattern in self.patterns:
-            if pattern.search(name):
+        for group, row in self.rows:
+            if row.name.fullmatch(name) and (not row.where or _has(func, args, kwargs or {}, row.where)):
                 raise self.watch.refuse(name.replace("::", "."), group)
         return func(*args, **(kwargs or {}))
+
+
+def _has(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
+    """Whether these arguments of a call of an operator have these values."""
+    declared = func._schema.arguments
+    given = {one.name: one.default_value for one in declared}
+    given |= {one.name: value for one, value in zip(declared, args, strict=False)} | dict(kwargs)
+    return all(name in given and given[name] == value for name, value in where.items())
 
 
 # ---- Python functions -------------------------------------------------------------------------------------

@@ -10,15 +10,15 @@ import importlib
 import os
 import socket
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from grading.answer.computed_names import install
 from grading.answer.copies import Copies
 from grading.answer.descriptions import described, nearest_class
-from grading.answer.guard_watch import TamperedError, Watch
+from grading.answer.marked import mark_all
+from grading.answer.warden import Warden
 from grading.fork.randomness import seed_all
 from grading.fork.shell import Outputs, attach, run_cell
 from grading.wire.channel import Channel, WireError
@@ -54,9 +54,7 @@ class _Answer:
         self.calls: dict[int, tuple[dict[int, Any], list[Any]]] = {}
         self.count = 0
         self.last = 0  # of the numbers in `kept`; none is given twice
-        self.watch: Watch | None = None
-        self.under: dict[int, list[Any]] = {}  # iterators that run in the contexts they were made in
-        self.contexts: list[Any] = []
+        self.warden = Warden()
         self.whole = False  # parts of a module that stays here stay here with it
         self.codec = Codec(
             self._keep,
@@ -96,10 +94,7 @@ class _Answer:
                 self._drop(number)
             for name, seed in message.get("seeds", ()):
                 _seed(name, seed)
-            with self._contexts(message.get("contexts") or self.under.get(message.get("of", 0), [])):
-                reply: dict[str, Any] = getattr(self, "do_" + message["do"])(message, value, encoder, decoder)
-        except TamperedError as error:
-            encoder, reply = Encoder(self.codec), {"refused": str(error), "tampered": str(error)}
+            reply: dict[str, Any] = getattr(self, "do_" + message["do"])(message, value, encoder, decoder)
         except WireError as error:
             encoder, reply = Encoder(self.codec), {"refused": str(error)}
         except BaseException as error:
@@ -279,27 +274,32 @@ class _Answer:
                 self._share(item)
         return dict(held)
 
-    def do_watch(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
-        """Note how these contexts are; no code of the student has run yet."""
-        if self.watch is None:
-            install(self.shell.ast_transformers, message["names"])
-            self.watch = Watch(message["names"])
+    def do_recorder(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
+        """Take the file that what runs here is written into from now on."""
+        self.warden.attach(self.channel.attached())
         return {}
 
-    @contextlib.contextmanager
-    def _contexts(self, contexts: list[Any]) -> Iterator[None]:
-        """The contexts that the test has entered and that mean something only where the code runs."""
-        before, self.contexts = self.contexts, contexts
-        try:
-            if contexts and self.watch is not None:
-                with self.watch.entered(contexts):
-                    yield
-            else:
-                if self.watch is not None:
-                    self.watch.intact = False
-                yield
-        finally:
-            self.contexts = before
+    def do_still(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
+        """Only these copies may run."""
+        pids = self.copies.pids
+        asked = {pids[number] for number in message["numbers"] if number in pids}
+        return self.warden.still(asked, set(pids.values()))
+
+    def do_wake(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
+        """All may run."""
+        self.warden.wake()
+        return {}
+
+    def do_window(self, message: dict[str, Any], _: Any, __: Encoder, ___: Decoder) -> dict[str, Any]:
+        """A test forbids something from here on, or something else, or nothing any more."""
+        if message["step"] == "open":
+            mark_all()
+            self.warden.open(message["marker"], tested=message["tested"])
+        elif message["step"] == "mark":
+            self.warden.mark(message["marker"])
+        else:
+            self.warden.close(message["marker"])
+        return {}
 
     def _number(self, value: Any) -> int | None:
         number = self.numbers.get(id(value))
@@ -310,8 +310,6 @@ class _Answer:
         if number is None:
             number = self.last = self.last + 1
             self.kept[number], self.numbers[id(value)] = value, number
-            if self.contexts and isinstance(value, Iterator):
-                self.under[number] = self.contexts
         kind = "object"
         if isinstance(value, type):
             kind = "class"
@@ -327,7 +325,6 @@ class _Answer:
         """Nobody over there has this thing any more."""
         self.twins.drop(number)
         self.numbers.pop(id(self.kept.pop(number, None)), None)
-        self.under.pop(number, None)
 
     def _share(self, tensor: Any) -> int:
         """Let the other side have a twin of a weight or buffer."""

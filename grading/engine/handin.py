@@ -118,6 +118,7 @@ def _result(
     cells = judge(notebook, outcome, course, notes)
     sentences = [note.says for note in notes] + [cell.says for cell in outcome.broken]
     sentences += [outcome.says] if outcome.says else []
+    sentences += [says for cell in outcome.cells.values() for says in cell.flagged]
     if job.warm.sandbox != "full":
         sentences.append(f"It ran without a full sandbox (sandbox = {job.warm.sandbox!r}).")
     tests = tuple(cell for cell in cells if not cell.manual)

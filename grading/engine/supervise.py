@@ -18,7 +18,6 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 from nbgrader import utils
 
-from grading.engine.evasion import evasions
 from grading.engine.outputs import clean_output, told
 from grading.errors import InfrastructureError
 from grading.handins.tree import release_path
@@ -45,7 +44,7 @@ class CellRun:
 
     ended: it ran to its end, without or with an exception. error: name and message of the exception. value:
     the last expression's value where it is a number. status: why it did not end. says: the same as a
-    sentence.
+    sentence. flagged: what it used that the course forbids and takes no points for, in sentences.
     """
 
     ended: bool = False
@@ -54,6 +53,7 @@ class CellRun:
     seconds: float = 0.0
     status: Status | None = None
     says: str = ""
+    flagged: tuple[str, ...] = ()
 
 
 @dataclass
@@ -134,8 +134,6 @@ def execute(notebook: NotebookNode, tasks: Sequence[Task], job: Job) -> Run:
 
 def _execute(notebook: NotebookNode, tasks: Sequence[Task], job: Job, warm: Warm, folder: str) -> Run:
     run, left_out, suspicious, ours = Run(), set[int](), set[int](), set[int]()
-    sources = [task.there for task in tasks if task.where == "answer"] if job.warm.contexts else []
-    evaded = evasions(sources, job.warm.contexts)
     deadline = time.monotonic() + job.limits.job_seconds
     for _ in range(RESTARTS + 1):
         todo = [
@@ -143,7 +141,7 @@ def _execute(notebook: NotebookNode, tasks: Sequence[Task], job: Job, warm: Warm
             for task in tasks
             if task.index not in left_out
         ]
-        broken = _Pair(notebook, todo, job, warm, run, deadline, folder, evaded).run()
+        broken = _Pair(notebook, todo, job, warm, run, deadline, folder).run()
         if broken is None:
             return run
         if broken.perhaps_ours and broken.index not in suspicious:
@@ -194,9 +192,7 @@ class _Pair:
         run: Run,
         deadline: float,
         folder: str,
-        evaded: Sequence[str],
     ) -> None:
-        self.evaded = evaded
         self.notebook, self.tasks, self.job, self.run_, self.deadline = notebook, tasks, job, run, deadline
         judge_limits = Limits(**{**asdict(job.limits), "memory_mb": JUDGE_MEMORY_MB})
         judges = warm.judges(_in_common(job), job.limits.job_seconds)
@@ -222,6 +218,7 @@ class _Pair:
             contexts = list(self.job.warm.contexts)
             files = str(self.job.files or "")
             more = {"given": given, "files": files, "seed": self.job.seed or 0}
+            more |= {"forbidden": [asdict(word) for word in self.job.warm.forbidden]}
             self.channel.send({"tasks": tasks, "contexts": contexts, **more})
             while True:
                 self.channel.socket.settimeout(self._time_left(begun))
@@ -260,13 +257,7 @@ class _Pair:
         error = [printable(part) for part in message["error"] or ()]
         cell.ended, cell.seconds, cell.value = True, seconds, message["value"]
         cell.error = (error[0], error[1]) if error else None
-        ways = message.get("tampered") or (self.evaded if message.get("guarded") and not error else ())
-        if ways:
-            cell.ended, cell.status = False, Status.TAMPERED
-            cell.says = printable(
-                f"{self._name(index)} forbids calls, and the hand-in has a way round that: "
-            )
-            cell.says += printable(", ".join(ways[:3])) + "."
+        cell.flagged = tuple(printable(says) for says in message["flagged"])
         self._shown(index, message)
         outputs = self.notebook.cells[index].outputs
         if error and all(output.output_type != "error" for output in outputs):

@@ -92,6 +92,11 @@ def reasons(
     found = [note.says for note in notes if note.tampered]
     gone = {note.grade_id for note in notes if note.missing}
     found += [cell.says for cell in run.broken]
+    found += [
+        f"{notebook.cells[i].metadata.nbgrader.grade_id}: {says}"
+        for i, cell in run.cells.items()
+        for says in cell.flagged
+    ]
     if run.stopped is not None:
         found.append(run.says)
     answered = False

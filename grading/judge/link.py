@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from grading.judge.gradients import RemoteCall, Ticket
+from grading.judge.guard import Guard, Recorder
 from grading.judge.proxies import SAME, ModuleProxy, Proxy
 from grading.wire.channel import Channel, WireError
 from grading.wire.codec import Codec, Owned, Remote
@@ -27,29 +28,28 @@ class AnswerLost(BaseException):
 class Link:
     """The judging process's end of the channel.
 
-    contexts: what every call is to be made inside of. seeds: of random numbers, set since the last request.
-    changed: sentences on arguments that calls have changed. copy_back: whether such changes are made here as
-    well; `restore` takes them back. known: what the notebook's cells have defined alike on both sides, by
-    name. guarded: whether contexts were entered. tampered: signs that they did not hold.
+    number: of the copy that it leads to, None for the process itself. seeds: of random numbers, set since the
+    last request. changed: sentences on arguments that calls have changed. copy_back: whether such changes are
+    made here as well; `restore` takes them back. known: what the notebook's cells have defined alike on both
+    sides, by name. guard: what tests forbid. recorder: what runs over there meanwhile.
 
     beside: another link of this judge. Both lead to processes of one answer, and a test may use both:
-    contexts, changes and names are those of the test.
+    changes and names are those of the test.
     """
 
-    def __init__(self, channel: Channel, beside: "Link | None" = None) -> None:
-        self.channel = channel
-        self.contexts: list[list[Any]] = []
+    def __init__(self, channel: Channel, beside: "Link | None" = None, number: int | None = None) -> None:
+        self.channel, self.number = channel, number
         self.seeds: list[tuple[str, Any]] = []
         self.changed: list[str] = []
         self.copy_back = True
         self.ended = False
         self.undo: list[Callable[[], object]] = []
-        self.guarded = False
-        self.tampered: list[str] = []
+        self.guard: Guard | None = None
+        self.recorder = Recorder()
+        self.under: dict[int, tuple[str, ...]] = {}  # what was forbidden where a thing over there was made
         self.known: dict[str, Any] = {}
         if beside is not None:
-            self.contexts, self.known, self.tampered = beside.contexts, beside.known, beside.tampered
-            self.changed, self.undo = beside.changed, beside.undo
+            self.known, self.changed, self.undo = beside.known, beside.changed, beside.undo
         self.functions: dict[int, Callable[..., Any]] = {}
         self.proxies: MutableMapping[int, Any] = weakref.WeakValueDictionary()
         self.seen: set[int] = set()  # numbers of things that are kept over there
@@ -81,16 +81,16 @@ class Link:
         message["forget"], self.forgotten = self.forgotten, []
         message["drop"] = self._dropped()
         message["seeds"], self.seeds = self.seeds, []
-        message["contexts"] = self.contexts
+        attached = message.pop("attached", None)
         try:
             self.channel.send(message, encoder.buffers)
+            if attached is not None:
+                self.channel.attach(attached)
             while "callback" in (received := self._receive())[0]:
                 self.channel.send(*self._called_back(*received))
         except (EOFError, OSError) as error:
             raise AnswerLost(str(error)) from None
         reply, decoder = received[0], Decoder(self.codec, received[1])
-        if "tampered" in reply:
-            self.tampered.append(str(reply["tampered"])[:200])
         if "raised" in reply or "refused" in reply:
             self._take_twins(reply, decoder)
             if "refused" in reply:
@@ -125,7 +125,11 @@ class Link:
 
     def special(self, number: int, action: str, argument: Any = None) -> Any:
         """len, iter, next, item, contains and the like, of a thing over there."""
-        return self.value("special", argument, of=number, action=action)
+        words = self.under.get(number)
+        if words is None or self.guard is None or self.guard.active:
+            return self.value("special", argument, of=number, action=action)
+        with self.guard.forbidding(self, words):  # its code runs only now
+            return self.value("special", argument, of=number, action=action)
 
     def call(self, number: int, args: Any, kwargs: Any, method: str = "") -> Any:
         """Call a thing over there with these arguments."""
@@ -160,10 +164,13 @@ class Link:
             self.twins.drop(number)
         gone = [number for number in self.seen if number not in self.proxies]
         self.seen.difference_update(gone)
+        for number in gone:
+            self.under.pop(number, None)
         return unused + gone
 
     def _receive(self) -> tuple[dict[str, Any], list[bytearray]]:
         try:
+            self.recorder.wait_for(self.channel.socket)
             reply, received = self.channel.receive()
         except WireError as error:  # where the next frame begins, nobody knows
             raise AnswerLost(f"it sent something that cannot be read ({error})") from None
@@ -217,6 +224,7 @@ class Link:
         """Let the process over there end; what is left of it here says so where it is used."""
         self.ended = True
         self.channel.close()
+        self.recorder.end()
 
     def restore(self) -> None:
         """Take back all changes of arguments since the last time."""
@@ -300,6 +308,8 @@ class Link:
             kind = ModuleProxy if remote.kind == "module" else Proxy
             proxy = self.proxies[remote.number] = kind(self, remote)
             self.seen.add(remote.number)
+            if self.guard is not None and self.guard.words and remote.kind == "object":
+                self.under[remote.number] = self.guard.words
         return proxy
 
 

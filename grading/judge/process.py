@@ -22,6 +22,7 @@ from grading.fork.randomness import random_state, seed_all, set_random_state
 from grading.fork.shell import ALL_KEPT, ERROR_LENGTH, Cell, Outputs, attach, run_cell
 from grading.judge.beside import put_beside
 from grading.judge.course_names import Given
+from grading.judge.guard import ForbiddenCallError, Guard
 from grading.judge.link import AnswerLost, Link
 from grading.judge.names import Names, free_names
 from grading.judge.prepare import SEED, Done, Prepared
@@ -57,7 +58,11 @@ def serve(
     seed_all()
     names = Names(shell, Given(**message["given"]))
     original = Link(Channel(answer))
-    links = [original, *(Link(Channel(copy), beside=original) for copy in copies)]
+    beside = (Link(Channel(copy), original, number) for number, copy in enumerate(copies))
+    links = [original, *beside]
+    guard = Guard(message["forbidden"], links)
+    for link in links:
+        link.guard = guard
     judge = _Judge(
         channel,
         links,
@@ -70,8 +75,6 @@ def serve(
         try:
             if message["files"]:
                 put_beside(message["files"], judge.link)
-            if message["contexts"]:
-                judge.link.plain("watch", names=message["contexts"])
             judge.show(tasks)
             judge.judge(tasks)
         except (AnswerLost, WireError) as lost:
@@ -93,7 +96,7 @@ class _Judge:
         phrases: Phrases,
     ) -> None:
         self.channel, self.outputs, self.names, self.phrases = channel, outputs, names, phrases
-        self.links = links
+        self.links, self.guard = links, links[0].guard or Guard((), links)
         self.original, *self.copies = links
         self.shell, self.prepared = names.shell, prepared
         self.refused: dict[str, Exception] = {}
@@ -122,6 +125,7 @@ class _Judge:
             if self.asked not in (None, number):
                 self._leave(tasks[place:])
             self._ask(number if number in self.made else None)
+            self.guard.last = number is None
             if task.where == "defined":
                 if self._prepared(task.here) is None:
                     self.names.define(task.here)
@@ -141,6 +145,8 @@ class _Judge:
 
     def _ask(self, number: int | None) -> None:
         """From now on ask this copy, or the process itself."""
+        if self.asked != number:
+            self.guard.turn_to()
         self.asked = number
         self.link = self.original if number is None else self.copies[number]
         self.prepared.stand_ins.link = self.link
@@ -186,17 +192,21 @@ class _Judge:
         self.link.changed.clear()
         self.link.undo.clear()
         self.link.codec.meta = False
-        self.link.contexts.clear()
-        self.link.guarded = False
+        self.guard.begin()
         cell = self._run_with(answers, task.here)
+        self.guard.finish()
         if self.link.changed and not task.in_place:
             self.link.restore()
             if cell.error is None:
                 set_random_state(random)
                 cell = self._once_more(task, before, cell)
+                self.guard.finish()
         self.names.own |= {name for name in self.shell.user_ns if name not in answers}
         told = cell.error if cell.exception is None else self.phrases.told(cell.exception)
-        result = result_of(cell) | {"guarded": self.link.guarded, "told": told}
+        result = result_of(cell) | {"flagged": self.guard.flagged, "told": told}
+        if (said := self.guard.said) is not None:  # whatever the test has made of it
+            name = ForbiddenCallError.__name__
+            result |= {"error": (name, said), "told": (name, said), "value": None}
         return result | {"outputs": self.phrases.shown(result["outputs"])}
 
     def _prepared(self, source: str) -> Done | None:
@@ -275,8 +285,7 @@ class _Judge:
             error = [name[:200], message[:ERROR_LENGTH]]
         if type(value) not in (int, float, bool):
             value = None
-        guarded, tampered = result.get("guarded") is True, self.link.tampered[:3]
-        more = {"guarded": guarded, "tampered": tampered if guarded else []}
+        more = {"flagged": result.get("flagged", []) if task.where == "judge" else []}
         more |= {"end" if ended else "shown": task.index, "error": error, "value": value}
         if task.where != "both" or not ended:
             more["outputs"] = _kept(result.get("outputs"))

@@ -35,7 +35,7 @@ class StandIns:
             return
         self.stand = True
         with contextlib.ExitStack() as stack:
-            made = [(dotted, self._context(dotted)) for dotted in self.contexts]
+            made = [(dotted, self._forbidding) for dotted in self.contexts]
             for module, name in SEEDS:
                 seed = getattr(importlib.import_module(module), name)
                 made.append((f"{module}.{name}", self._seeding(f"{module}.{name}", seed)))
@@ -56,18 +56,7 @@ class StandIns:
 
         return seeded
 
-    def _context(self, dotted: str) -> Any:
-        @contextlib.contextmanager
-        def entered(*arguments: Any) -> Iterator[None]:
-            if self.link is None:
-                yield
-                return
-            link, here = self.link, [dotted, list(arguments)]
-            link.guarded = True
-            link.contexts.append(here)
-            try:
-                yield
-            finally:
-                link.contexts.remove(here)
-
-        return entered
+    def _forbidding(self, *words: str, **_: Any) -> contextlib.AbstractContextManager[None]:
+        if self.link is None or self.link.guard is None:
+            return contextlib.nullcontext()
+        return self.link.guard.forbidding(self.link, words)

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grading.errors import InfrastructureError
-from grading.fork.sandbox import room_contents
-from grading.records import Warmth
+from grading.fork.sandbox import hidden_places, room_contents
+from grading.records import Forbidden, Warmth
 from grading.warm.forks import Fork, Forks
 
 __all__ = ["Warm", "start_again", "stop_all", "warm_process"]
@@ -53,6 +53,7 @@ class Warm(Forks):
         readable: Sequence[Path],
         *,
         sandbox: str = "full",
+        forbidden: Sequence[Forbidden] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -72,6 +73,10 @@ class Warm(Forks):
             "preload": list(preload),
             "readable": [str(path) for path in readable],
             "sandbox": sandbox,
+            "forbidden": [name for word in forbidden for name in word.functions],
+            "hidden": [
+                str(path) for path in hidden_places(name for word in forbidden for name in word.hidden)
+            ],
         }
         self.control.send(json.dumps(settings).encode())
         ready = self.ready(STARTUP_SECONDS)
@@ -193,7 +198,11 @@ def warm_process(warmth: Warmth) -> Warm:
             environment |= {"PYTHONHASHSEED": "0"}  # a set is in the same order in every run
             environment |= {"GLIBC_TUNABLES": _MALLOC}
             process = _processes[warmth] = Warm(
-                warmth.preload, readable, sandbox=warmth.sandbox, environment=environment
+                warmth.preload,
+                readable,
+                sandbox=warmth.sandbox,
+                forbidden=warmth.forbidden,
+                environment=environment,
             )
         return process
 

@@ -57,7 +57,8 @@ def main(descriptor: int) -> None:
     os.environ.update({"TMPDIR": home, "PYTHONDONTWRITEBYTECODE": "1", "NBGRADER_EXECUTION": "autograde"})
     confinement = None
     if settings["sandbox"] == "full":
-        confinement = sandbox.enter_room([Path(path) for path in settings["readable"]])
+        readable, hidden = ([Path(path) for path in settings[what]] for what in ("readable", "hidden"))
+        confinement = sandbox.enter_room(readable, hidden)
     threads = _import(settings["preload"])
     from grading.answer import process as answer
     from grading.fork import huge_pages, shell
@@ -65,6 +66,14 @@ def main(descriptor: int) -> None:
 
     made = shell.make_shell()
     _warm_up(made)
+    if settings["forbidden"]:
+        from grading.answer import marked, warden
+        from grading.fork import programs
+
+        warden.take_switches()
+        marked.expect(settings["forbidden"])
+        if confinement:
+            programs.prepare()
     gc.collect()
     gc.freeze()
     huge_pages.collapse()

@@ -5,6 +5,7 @@ not understood, and then it is a `WireError`.
 """
 
 import json
+import os
 import socket
 import struct
 from typing import Any
@@ -63,6 +64,24 @@ class Channel:
             return json.loads(parts[0]), parts[1:]
         except (ValueError, RecursionError) as error:
             raise WireError(f"no JSON: {type(error).__name__}") from None
+
+    def attach(self, descriptor: int) -> None:
+        """Send an open file behind a frame, and close it here."""
+        try:
+            socket.send_fds(self.socket, [b"+"], [descriptor])
+        finally:
+            os.close(descriptor)
+
+    def attached(self) -> int:
+        """The file that was sent behind the last frame.
+
+        Raises:
+            WireError: there is none.
+        """
+        _, descriptors, _, _ = socket.recv_fds(self.socket, 1, 1)
+        if not descriptors:
+            raise WireError("a file is missing")
+        return descriptors[0]
 
     def _read(self, size: int) -> bytearray:
         data = bytearray(size)

@@ -1,11 +1,13 @@
 """No attack gains anything, and nobody beside it loses anything."""
 
+import re
+
 import pytest
 
 from grading import cli
 from grading.records import Status
 from tests.attacks import siege
-from tests.attacks.corpus import ATTACKS
+from tests.attacks.corpus import ATTACKS, ban
 from tests.attacks.corpus.attack import MARKERS, PUZZLES, TENSORS, full
 
 
@@ -18,6 +20,16 @@ def test_an_attack_gains_nothing(attack, aftermath, record_property):
     text = told + siege.shown(aftermath.notebooks.get((attack.name, attack.assignment)))
     gained = siege.gains(attack, score, text, aftermath.ears, aftermath.gradebook, aftermath.orphans)
     assert not gained, f"{attack.name} {attack.tries}: {gained}"
+
+
+@pytest.mark.parametrize("attack", ban.ATTACKS, ids=lambda attack: attack.name)
+def test_a_way_round_the_ban_is_named_or_was_not_there(attack, aftermath):
+    result = aftermath.results[attack.name, attack.assignment]
+    says = next(cell.says for cell in result.cells if cell.grade_id == "test-correlate")
+    named = re.search(r"[\w.]+ ran, but this exercise forbids|The record of what ran was stopped", says)
+    prevented = re.search(r"Operation not permitted|name 'solve' is not defined|None is not tensor", says)
+    assert bool(named) != bool(prevented), says
+    assert bool(prevented) == (attack.name in ban.PREVENTED), says
 
 
 def test_every_neighbour_has_full_points(aftermath):

@@ -11,6 +11,7 @@ from nbformat.notebooknode import NotebookNode
 
 from grading.commands.build import build
 from grading.config import Config, load_config
+from tests.helpers import ROOT
 
 PUZZLES, TENSORS = "01_puzzles", "02_tensors"
 
@@ -82,7 +83,7 @@ def cell_of(notebook: NotebookNode, grade_id: str) -> NotebookNode:
     return next(cell for cell in notebook.cells if id_of(cell) == grade_id)
 
 
-COURSE = """
+COURSE = f"""
 [course]
 name = "besieged"
 ships = ["notebooks"]
@@ -90,6 +91,7 @@ ships = ["notebooks"]
 [engine]
 preload = ["numpy", "torch", "coursekit.check"]
 contexts = ["coursekit.check.forbid"]
+forbidden = {json.dumps(str(ROOT / "coursekit/check/forbidden.toml"))}
 
 [limits]
 cell_seconds = 4

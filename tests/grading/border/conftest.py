@@ -6,11 +6,17 @@ from dataclasses import dataclass, field
 import nbformat
 import pytest
 
+from grading.config import load_config
 from grading.engine.supervise import CellRun, execute, tasks_of
 from grading.records import Job, Limits, Status, Warmth
 from tests.grading.border.cells import Cell, tests_in
+from tests.helpers import ROOT
 
-WARM = Warmth(preload=("numpy", "torch", "coursekit.check"), contexts=("coursekit.check.forbid",))
+WARM = Warmth(
+    preload=("numpy", "torch", "coursekit.check"),
+    contexts=("coursekit.check.forbid",),
+    forbidden=load_config(ROOT / "course.toml").warm.forbidden,
+)
 SETUP = """
 import copy, math
 import numpy as np

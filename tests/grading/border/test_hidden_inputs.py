@@ -185,16 +185,17 @@ class Net:
 
 
 def test_a_ban_holds_for_an_object_of_an_earlier_test(run):
-    answer = "import torch\nclass Layer:\n    def __call__(self, x):\n        return torch.relu(x)"
-    *_, first, _, second = run(
+    answer = "import torch\nclass Layer:\n    def __call__(self, x):\n        return torch.max_pool1d(x, 1)"
+    *_, first, _, allowed, second = run(
         Cell("locked", "import torch\nfrom coursekit.check import forbid"),
         Cell("answer", answer),
-        Cell("test", "layer = Layer()\nassert layer(torch.ones(1)) == 1"),
+        Cell("test", "layer = Layer()\nassert layer(torch.ones(1, 1)) == 1"),
         Cell("free", "pass"),
-        Cell("test", "with forbid('relu'):\n    layer(torch.ones(1))"),
+        Cell("test", "with forbid('conv'):\n    assert layer(torch.ones(1, 1)) == 1"),
+        Cell("test", "with forbid('pooling'):\n    layer(torch.ones(1, 1))"),
     )
-    assert first.error == ""
-    assert second.error
+    assert first.error == allowed.error == ""
+    assert "max_pool1d ran" in second.error
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,13 @@ def test_fingerprints_have_a_path_for_every_topic(tmp_path):
         ('[course]\nname = "c"\n[limits]\nmemory_mb = 0', "not positive"),
         ('[course]\nname = "c"\n[hooks]\nfingerprints = ["x"]', "belong together"),
         ("course = 3", "must be a table"),
+        ('[course]\nname = "c"\n[forbidden]\nconv = 3', r"\[forbidden.conv\]: this must be a table"),
+        ('[course]\nname = "c"\n[forbidden.conv]', '"what" is missing'),
+        ('[course]\nname = "c"\n[forbidden.conv]\nwhat = "x"\nword = 1', "unknown key 'word'"),
+        ('[course]\nname = "c"\n[forbidden.conv]\nwhat = "x"\nuse = "half"', "use = 'half' is no way"),
+        ('[course]\nname = "c"\n[forbidden.conv]\nwhat = "x"\nhidden = "scipy"', "not a list of strings"),
+        ('[course]\nname = "c"\n[forbidden.conv]\nwhat = "x"\noperators = ["("]', r"'\(' is no pattern"),
+        ('[course]\nname = "c"\n[forbidden.conv]\nwhat = "x"\noperators = [1]', "1 is not understood"),
         ("[course", "cannot be read as TOML"),
     ],
 )
@@ -63,6 +70,19 @@ def test_what_we_do_not_understand_is_refused(tmp_path, text, complaint):
     with pytest.raises(ConfigError, match=complaint) as raised:
         load_config(path)
     assert str(path) in str(raised.value)
+
+
+def test_what_words_forbid_stands_in_the_file_or_in_another_one(tmp_path):
+    tables = '[forbidden.conv]\nwhat = "x"\noperators = ["a", { name = "b", where = { groups = 2 } }]\n'
+    here = load_config(write(tmp_path, f'[course]\nname = "c"\n{tables}'))
+    (tmp_path / "words.toml").write_text(tables)
+    there = load_config(write(tmp_path, '[course]\nname = "c"\n[engine]\nforbidden = "words.toml"'))
+    (word,) = here.warm.forbidden
+    assert here.warm.forbidden == there.warm.forbidden
+    (tmp_path / "words.toml").unlink()
+    with pytest.raises(ConfigError, match=r"words\.toml: cannot be read"):
+        load_config(tmp_path / "course.toml")
+    assert (word.word, word.use, word.operators[1].where) == ("conv", "zero", (("groups", 2),))
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):

@@ -7,7 +7,7 @@ functions of a class are there as `"Net.forward"`.
 from collections.abc import Callable, Sequence
 
 
-def _around(body: str) -> Callable[[str, Sequence[str]], str]:
+def around(body: str) -> Callable[[str, Sequence[str]], str]:
     """Every function of the answer in a wrapper with this body; `call` makes the call."""
 
     def habit(source: str, functions: Sequence[str]) -> str:
@@ -83,32 +83,32 @@ def methods(source: str, functions: Sequence[str]) -> str:
 
 
 HABITS: dict[str, Callable[[str, Sequence[str]], str]] = {
-    "warns": _around(
+    "warns": around(
         "import sys, warnings\n"
         "warnings.warn('this is deprecated, or will be', FutureWarning, stacklevel=2)\n"
         "print('careful', file=sys.stderr)\n"
         "return call(*args, **kwargs)"
     ),
-    "prints": _around(
+    "prints": around(
         "print('called with', [getattr(a, 'shape', a) for a in args], kwargs)\n"
         "result = call(*args, **kwargs)\n"
         "print('result', result)\n"
         "return result"
     ),
-    "logs": _around(
+    "logs": around(
         "import logging\n"
         "logging.basicConfig(level=logging.DEBUG)\n"
         "logging.getLogger(__name__).info('call of %s', call)\n"
         "return call(*args, **kwargs)"
     ),
-    "shows a bar": _around(
+    "shows a bar": around(
         "from tqdm.auto import tqdm, trange\n"
         "for _ in trange(2, desc='thinking'):\n"
         "    for _ in tqdm([1, 2], leave=False):\n"
         "        pass\n"
         "return call(*args, **kwargs)"
     ),
-    "plots": _around(
+    "plots": around(
         "from matplotlib import pyplot as plt\n"
         "if len(args) == 2:\n"
         "    plt.figure(figsize=(1, 1))\n"
@@ -118,17 +118,17 @@ HABITS: dict[str, Callable[[str, Sequence[str]], str]] = {
     ),
     "global state": lambda source, functions: (
         "calls, seen = 0, []\n"
-        + _around(
+        + around(
             "global calls\ncalls += 1\nseen.append(len(args))\nreturn call(*args, **kwargs)",
         )(source, functions)
     ),
     "caches": lambda source, functions: (
         "import functools\n@functools.lru_cache(maxsize=None)\ndef factorial(n):\n"
         "    return 1 if n < 2 else n * factorial(n - 1)\n"
-        + _around("assert factorial(5) == 120\nreturn call(*args, **kwargs)")(source, functions)
+        + around("assert factorial(5) == 120\nreturn call(*args, **kwargs)")(source, functions)
     ),
     "no_grad": _decorated("@torch.no_grad()"),
-    "asserts": _around(
+    "asserts": around(
         "import numpy as np\n"
         "assert np.asarray([1.0]).dtype == np.float64, 'numpy is here'\n"
         "rng = np.random.default_rng(0)\n"

@@ -1,9 +1,11 @@
 """Honest work on a real topic is never hurt: right answers in any style, with any habit, have full points."""
 
 import ast
+import itertools
 import os
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import nbformat
@@ -17,7 +19,8 @@ from grading.engine import handin
 from grading.gradebook.store import store_of
 from grading.handins.plan import plan
 from grading.records import Result, Status
-from tests.grading.honest.habits import HABITS
+from tests.grading.honest.habits import HABITS, around
+from tests.grading.honest.idioms import INSIDE, SCRATCH
 from tests.helpers import ASSIGNMENTS, ROOT, promises_of
 
 RUNS = int(os.environ.get("HONEST_RUNS", "2"))
@@ -33,14 +36,19 @@ class Work:
     answers: dict[str, str]
     alternatives: dict[str, list[Variant]]
 
-    def hand_in(self, student: str, sources: dict[str, str]) -> None:
-        """The released notebook with these answers; the reference's where none is given."""
+    def hand_in(self, student: str, sources: dict[str, str], scratch: Iterable[str] = ()) -> None:
+        """The released notebook with these answers, the reference's where none is given.
+
+        scratch: cells of one's own, which stand before everything else and behind it.
+        """
         path = self.config.tree / "release" / self.topic / f"{self.topic}.ipynb"
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:
             name = cell.metadata.get("nbgrader", {}).get("grade_id")
             if name in self.answers:
                 cell.source = sources.get(name, self.answers[name])
+        cells = [nbformat.v4.new_code_cell(text) for text in scratch]
+        notebook.cells = [*notebook.cells[:2], *cells[::2], *notebook.cells[2:], *cells[1::2]]
         to = self.config.tree / "submitted" / student / self.topic / f"{self.topic}.ipynb"
         to.parent.mkdir(parents=True)
         to.write_text(nbformat.writes(notebook))
@@ -108,6 +116,15 @@ def with_habits(topic: str, sources: dict[str, str]) -> dict[str, dict[str, str]
     return found
 
 
+def with_idioms(sources: dict[str, str]) -> dict[str, str]:
+    """Answers whose functions do something ordinary first, another thing in each exercise."""
+    inside = itertools.cycle(INSIDE.values())
+    return {
+        exercise: around(f"{next(inside)}\nreturn call(*args, **kwargs)")(source, functions_of(source))
+        for exercise, source in sources.items()
+    }
+
+
 @pytest.fixture(scope="module", params=ASSIGNMENTS)
 def work(course, request) -> Work:
     topic = request.param
@@ -122,6 +139,8 @@ def work(course, request) -> Work:
     handins |= with_habits(topic, handins["style-0"])
     for student, sources in handins.items():
         work.hand_in(student, sources)
+    work.hand_in("idioms-scratch", {}, SCRATCH.values())
+    work.hand_in("idioms-inside", with_idioms(answers))
     return work
 
 
@@ -161,6 +180,12 @@ def test_every_style_has_full_points(graded):
 
 def test_every_habit_has_full_points(graded):
     wrong = [line for name, result in graded.items() if name.startswith("habits") for line in lost(result)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_idiom_has_full_points(graded, record_property):
+    assert len(SCRATCH) >= 40
+    wrong = [line for name, result in graded.items() if name.startswith("idioms") for line in lost(result)]
     assert not wrong, "\n".join(wrong)
 
 
