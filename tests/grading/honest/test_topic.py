@@ -50,7 +50,7 @@ class Work:
         cells = [nbformat.v4.new_code_cell(text) for text in scratch]
         notebook.cells = [*notebook.cells[:2], *cells[::2], *notebook.cells[2:], *cells[1::2]]
         to = self.config.tree / "submitted" / student / self.topic / f"{self.topic}.ipynb"
-        to.parent.mkdir(parents=True)
+        to.parent.mkdir(parents=True, exist_ok=True)  # a worker may come back to this topic
         to.write_text(nbformat.writes(notebook))
 
 
