@@ -25,6 +25,7 @@ from pathlib import Path
 
 from grading.fork import linux
 from grading.fork.linux import Mount, Namespace
+from grading.fork.packages import hide
 from grading.records import Limits
 
 if sys.platform == "linux":  # elsewhere only the limits are of use
@@ -38,7 +39,6 @@ __all__ = [
     "enter_room",
     "fork_beside",
     "fork_isolated",
-    "hidden_places",
     "limit",
     "room_contents",
 ]
@@ -62,10 +62,6 @@ ACCOUNTS = {
     "hosts": "127.0.0.1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
-HIDDEN = """raise ModuleNotFoundError(
-    "No module named '{name}': the course does not list it, and hand-ins are graded without it", name="{name}"
-)
-"""
 REFUSED = tuple(
     # other processes; mounts and namespaces; the kernel itself; keys; sockets, so that nobody is talked to;
     # interfaces whose bugs have opened many a sandbox
@@ -171,17 +167,6 @@ def room_contents(packages: Iterable[str] = ()) -> list[Path]:
     return kept
 
 
-def hidden_places(packages: Iterable[str]) -> list[Path]:
-    """Where these packages lie, that the room does not show; those that are not there need no hiding."""
-    import importlib.util
-
-    found = []
-    for name in dict.fromkeys(packages):
-        spec = importlib.util.find_spec(name.partition(".")[0])
-        found += [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
-    return found
-
-
 def enter_room(readable: Iterable[Path], hidden: Iterable[Path] = ()) -> Confinement:
     """Move into a room that shows only the system's libraries and these folders; goes on in a child.
 
@@ -209,7 +194,7 @@ def enter_room(readable: Iterable[Path], hidden: Iterable[Path] = ()) -> Confine
     linux.die_with_parent()
     linux.mount(None, "/", None, Mount.RECURSIVE | Mount.PRIVATE)
     _furnish(BUILDING_SITE, [Path(path) for path in readable])
-    _hide(BUILDING_SITE, hidden)
+    hide(BUILDING_SITE, hidden)
     linux.pivot_root(BUILDING_SITE)
     linux.mount(None, "/", None, Mount.BIND | Mount.REMOUNT | Mount.READ_ONLY | Mount.NOSUID)
     return Confinement(linux.own_pid_namespace(), _refusals(), user)
@@ -326,17 +311,6 @@ def _furnish(root: Path, readable: list[Path]) -> None:
     (root / "tmp").symlink_to(SCRATCH)
     linux.mount("proc", root / "proc", "proc", Mount.NOSUID | Mount.NODEV | Mount.NOEXEC)
     _mount_scratch(root, "size=64m,mode=0777")
-
-
-def _hide(root: Path, packages: Iterable[Path]) -> None:
-    """Put a package that only says what it is in the place of each of these."""
-    for place in packages:
-        target = root / place.relative_to("/")
-        if target.is_dir():
-            instead = root / "etc" / "hidden" / place.name
-            instead.mkdir(parents=True, exist_ok=True)
-            (instead / "__init__.py").write_text(HIDDEN.format(name=place.name))
-            linux.bind(instead, target)
 
 
 def _mount_scratch(root: Path, options: str) -> None:

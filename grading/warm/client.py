@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grading.errors import InfrastructureError
-from grading.fork.sandbox import hidden_places, room_contents
+from grading.fork.packages import hidden_places
+from grading.fork.sandbox import room_contents
 from grading.records import Forbidden, Warmth
 from grading.warm.forks import Fork, Forks
 
