@@ -294,7 +294,7 @@ class _Answer:
         """A test forbids something from here on, or something else, or nothing any more."""
         if message["step"] == "open":
             mark_all()
-            self.warden.open(message["marker"], tested=message["tested"])
+            self.warden.open(message["marker"], tested=message["tested"], marks=message["marks"])
         elif message["step"] == "mark":
             self.warden.mark(message["marker"])
         else:

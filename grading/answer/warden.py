@@ -16,11 +16,13 @@ from typing import Any, ClassVar
 
 from grading.fork.programs import refuse_programs
 
-__all__ = ["MARK", "STOPPED", "Warden", "mark_of", "take_switches"]
+__all__ = ["MARK", "PAUSED", "STOPPED", "Warden", "mark_of", "take_switches"]
 
 MARK = "forbidden function "
 """How a mark begins that a forbidden function of Python leaves; the judge has the same word."""
 STOPPED = "record stopped"
+PAUSED = "record paused"
+"""What is left where only marks are recorded, each time that nothing is again."""
 
 _SWITCHES = {
     "add": "_ZN5torch8profiler4impl25addExecutionTraceObserver"
@@ -34,12 +36,25 @@ _SWITCHES = {
 _KERNELS = {"_DispatchOperatorHandle": "redispatch_boxed", "_SafeKernelFunction": "call_boxed"}
 """Methods that run an operator's kernel past the dispatcher, which then writes nothing down."""
 
+_only_marks: list[bool] = []
+"""Not empty while no operator is asked for: to write them down takes as long as to compute them."""
+
 _kill, _list, _getpid = os.kill, os.listdir, os.getpid  # as they are now
 
 
 def mark_of(name: str) -> Callable[[], Any]:
     """Something that leaves this name in the record when it is called, whoever calls it."""
-    return functools.partial(_mark(), name)
+    return functools.partial(_leave, _mark(), name)
+
+
+def _leave(mark: Callable[[str], Any], name: str) -> None:
+    if not _only_marks:
+        mark(name)
+        return
+    getattr(_library(), _SWITCHES["enable"])()
+    mark(name)
+    mark(PAUSED)
+    getattr(_library(), _SWITCHES["disable"])()
 
 
 @functools.cache
@@ -115,6 +130,7 @@ class Warden:
     def __init__(self) -> None:
         self.pipe: int | None = None
         self.stopped: set[int] = set()
+        self.recording = False
 
     def attach(self, pipe: int) -> None:
         """Have this file for all that is recorded."""
@@ -141,13 +157,21 @@ class Warden:
                 _kill(process, signal.SIGCONT)
         self.stopped = set()
 
-    def open(self, marker: str, *, tested: bool) -> None:
-        """Begin to record. tested: a test may ask this process, and no copy of it after that."""
+    def open(self, marker: str, *, tested: bool, marks: bool) -> None:
+        """Begin to record.
+
+        tested: a test may ask this process, and no copy of it after that. marks: they alone are asked for.
+        """
         if tested:
             refuse_programs()
+        if self.recording:
+            raise RuntimeError("there is a record already")
+        self.recording = True
         path = f"/proc/self/fd/{self.pipe}".encode()
         _switch("add", ctypes.byref(_Text(path, len(path))))
-        _switch("enable")
+        _only_marks[:] = [True] * marks
+        if not marks:
+            _switch("enable")
         self.mark(marker)
 
     def mark(self, marker: str) -> None:
@@ -156,7 +180,11 @@ class Warden:
 
     def close(self, marker: str) -> None:
         """End what was recorded."""
+        if not self.recording:
+            return
+        self.recording = False
         self.mark(marker)
+        _only_marks.clear()
         _switch("disable")
         _switch("remove")
 

@@ -43,13 +43,16 @@ class _Window:
     """What is recorded now.
 
     markers: secret names, in their order. words: what is forbidden behind each. links: to the processes in
-    which it is. late: whether the first marker was not there at once.
+    which it is. late: whether the first marker was not there at once. marks: whether these alone are
+    recorded, since no operator is forbidden. texts: what was recorded in each.
     """
 
     markers: list[str] = field(default_factory=list)
     words: list[tuple[str, ...]] = field(default_factory=list)
     links: list["Link"] = field(default_factory=list)
     late: bool = False
+    marks: bool = False
+    texts: list[bytes] = field(default_factory=list)
 
 
 class Recorder:
@@ -122,6 +125,7 @@ class Guard:
         self.links = links
         self.active: list[tuple[str, ...]] = []
         self.window = _Window()
+        self.ended: list[_Window] = []
         self.last = False
         self.said: str | None = None
         self.flagged: list[str] = []
@@ -130,7 +134,7 @@ class Guard:
 
     def begin(self) -> None:
         """A cell begins: nothing is forbidden, and nothing was found."""
-        self.said, self.flagged = None, []
+        self.said, self.flagged, self.ended = None, [], []
 
     def finish(self) -> None:
         """A cell is over; what it has left forbidden ends here."""
@@ -167,6 +171,9 @@ class Guard:
         self.active.append(tuple(words))
         if outermost:
             self._open(link)
+        elif self.window.marks and self._operators(words):
+            self._end()
+            self._open(link)
         else:
             self._mark("mark")
         try:
@@ -176,6 +183,10 @@ class Guard:
                 self.active.pop()
                 self._mark("mark") if self.active else self._close()
 
+    def _operators(self, words: Sequence[str]) -> bool:
+        """Whether one of these words forbids operators."""
+        return any(self.table[word].operators for word in words)
+
     def _open(self, link: "Link") -> None:
         """Begin to record in the process that is asked, and in those that gave objects to earlier tests.
 
@@ -184,7 +195,7 @@ class Guard:
         """
         original = self.links[0]
         asked = list(dict.fromkeys([*(one for one in self.links if one.proxies and not one.ended), link]))
-        self.window = _Window(links=asked)
+        self.window = _Window(links=asked, marks=not self._operators(self.words))
         if asked != self.alone:
             numbers = [one.number for one in asked if one.number is not None]
             told = original.plain("still", numbers=numbers)
@@ -198,10 +209,16 @@ class Guard:
 
     def _close(self) -> None:
         """End the record and look at it."""
-        self._mark("close")
+        self._end()
         if self.asleep and not self.alone:
             self.turn_to()
         self._look()
+
+    def _end(self) -> None:
+        """End the record that is made now."""
+        self._mark("close")
+        self.window.texts = [one.recorder.taken() for one in self.window.links]
+        self.ended.append(self.window)
 
     def _mark(self, step: str) -> None:
         marker = secrets.token_hex(LONG if step == "open" else SHORT)
@@ -209,33 +226,37 @@ class Guard:
         self.window.words.append(self.words)
         for one in self.window.links:
             tested = self.last or one is not self.links[0]
-            one.plain("window", step=step, marker=marker, tested=tested)
+            one.plain("window", step=step, marker=marker, tested=tested, marks=self.window.marks)
             if step == "open" and not one.recorder.has(marker[:SHORT]):
                 self.window.late = True
 
     def _look(self) -> None:
-        """Say what ran that is forbidden; of the calls in it, the one that began first."""
-        texts = [one.recorder.taken() for one in self.window.links]
-        try:
-            if self.window.late:
-                raise RecordStoppedError("it began too late")
-            uses = [use for text in texts for _, use in sorted(self._uses(text), key=lambda found: found[0])]
-        except RecordStoppedError as stopped:
-            words = dict.fromkeys(word for words in self.window.words for word in words)
-            what = " or ".join(self.table[word].what for word in words)
-            uses = [Use(STOPPED.format(why=stopped, what=what), "zero")]
+        """Say what ran that is forbidden; of the calls in a record, the one that began first."""
+        windows, self.ended = self.ended, []
+        uses = [use for window in windows for use in self._uses_in(window)]
         self.flagged += [use.says for use in uses if use.use == "flag"][:1]
         if zero := [use for use in uses if use.use != "flag"]:
             self.said = zero[0].says
             raise ForbiddenCallError(self.said)
 
-    def _uses(self, text: bytes) -> Iterator[tuple[int, Use]]:
-        active = {word for words in self.window.words for word in words}
+    def _uses_in(self, window: _Window) -> list[Use]:
+        active = list(dict.fromkeys(word for words in window.words for word in words))
 
         def looked_for(name: str) -> bool:
             return any(self.table[word].names(name) for word in active)
 
-        for passed, node in parts(text, self.window.markers, looked_for):
-            for word in self.window.words[passed - 1]:
-                if self.table[word].forbids(node.name, node.arguments):
-                    yield node.number, self.table[word].use_of(node.name)
+        found = []
+        try:
+            if window.late:
+                raise RecordStoppedError("it began too late")
+            for text in window.texts:
+                uses = []
+                for passed, node in parts(text, window.markers, looked_for, marks=window.marks):
+                    for word in window.words[passed - 1]:
+                        if self.table[word].forbids(node.name, node.arguments):
+                            uses.append((node.number, self.table[word].use_of(node.name)))
+                found += [use for _, use in sorted(uses, key=lambda one: one[0])]
+        except RecordStoppedError as stopped:
+            what = " or ".join(self.table[word].what for word in active)
+            return [Use(STOPPED.format(why=stopped, what=what), "zero")]
+        return found

@@ -13,6 +13,8 @@ from typing import Any
 
 __all__ = ["STOPPED", "Node", "RecordStoppedError", "parts"]
 
+PAUSED = "record paused"
+"""What stands behind each mark where these alone are recorded; elsewhere, somebody has paused the record."""
 STOPPED = "record stopped"
 """The name of the mark that is left when somebody reaches for the recorder."""
 
@@ -51,7 +53,7 @@ class Node:
 
 
 def parts(
-    text: bytes, markers: Sequence[str], looked_for: Callable[[str], bool]
+    text: bytes, markers: Sequence[str], looked_for: Callable[[str], bool], *, marks: bool = False
 ) -> Iterator[tuple[int, Node]]:
     """What ran between these markers, of the names looked for: with each, how many markers came before it.
 
@@ -63,14 +65,15 @@ def parts(
         raise RecordStoppedError("it is not one record")
     if names[-1:] != [_WHOLE] or not text.rstrip().endswith(b"}"):
         raise RecordStoppedError("its end is missing")
-    ours = {STOPPED.encode(), *(marker.encode() for marker in markers)}
+    refused = {STOPPED.encode()} if marks else {STOPPED.encode(), PAUSED.encode()}
+    ours = refused | {*(marker.encode() for marker in markers)}
     wanted = {name for name in set(names) - ours if looked_for(name.decode("utf-8", "replace"))}
     order = [(place, name) for place, name in enumerate(names) if name in ours or name in wanted]
     passed, found = 0, []
     for place, name in order:
         if passed < len(markers) and name == markers[passed].encode():
             passed += 1
-        elif name == STOPPED.encode() and passed < len(markers):
+        elif name in refused and passed < len(markers):
             raise RecordStoppedError("somebody reached for it")
         elif name in wanted and 0 < passed < len(markers):
             found.append((place, passed))

@@ -815,6 +815,21 @@ RECORDER = [
         """,
     ),
     before(
+        "pauses-the-record",
+        "says that marks alone are to be recorded, as it is where no operator is forbidden",
+        """
+            import torch
+            from grading.answer import warden
+            def solve(x, w):
+                warden._only_marks.append(True)
+                warden.mark_of("nothing")()
+                found = CALL
+                warden._only_marks.clear()
+                warden._library()._ZN5torch8profiler4impl28enableExecutionTraceObserverEv()
+                return found
+        """,
+    ),
+    before(
         "opens-late",
         "begins the record when all is done, with the markers that it was given",
         """

@@ -148,3 +148,32 @@ def test_a_use_that_is_flagged_keeps_its_points_and_is_told(run, words):
     )
     assert test.error == ""
     assert test.run.flagged == ("aten.max_pool1d ran, but this exercise forbids pools.",)
+
+
+BLOCKS = "import torch, torchvision\ndef f(x):\n    return torch.max_pool1d(x, 2)\n" + (
+    "def block():\n    return torchvision.models.resnet.BasicBlock(2, 2)"
+)
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("with forbid('torchvision models'):\n    f(torch.ones(1, 4))", ""),
+        ("with forbid('torchvision models'):\n    block()", "BasicBlock.__init__ ran"),
+        ("with forbid('pooling'):\n    block()", ""),
+        ("with forbid('torchvision models'), forbid('pooling'):\n    f(torch.ones(1, 4))", "max_pool1d ran"),
+        ("with forbid('torchvision models'), forbid('pooling'):\n    block()", "BasicBlock.__init__ ran"),
+        (
+            "with forbid('torchvision models'):\n    block()\n    with forbid('pooling'):\n        pass",
+            "BasicBlock",
+        ),
+        (
+            "with forbid('torchvision models'):\n    with forbid('pooling'):\n        pass\n    block()",
+            "BasicBlock",
+        ),
+    ],
+)
+def test_words_without_operators_are_recorded_by_their_marks_alone(run, test, said):
+    made = "x = block()" if not said else "pass"  # the module is imported by then
+    *_, outcome = run(SETUP, Cell("answer", BLOCKS), Cell("free", made), Cell("test", test))
+    assert (said in outcome.error) if said else outcome.error == ""
