@@ -13,12 +13,13 @@
     ├── SubmissionError          a hand-in cannot be graded as it is; the others can
     └── InfrastructureError      this machine failed, not the student; never scored, to be run again
 
-Every message says what was wrong, where, and what to do. Three more never reach a command; they belong to the
+Every message says what was wrong, where, and what to do. Four more never reach a command; they belong to the
 processes that grade one hand-in, and the driver makes a result or an `InfrastructureError` of them:
 
     Exception
     ├── WireError                a value cannot cross between answer and judge, or what came is no frame
-    └── TamperedError            told to an answer that leads below the ban on a call
+    ├── ForbiddenCallError       a test found that a forbidden operator ran
+    └── RecordStoppedError       the record of what ran under a ban is not whole
     BaseException
     └── AnswerLost               the answer's process is gone; no `except Exception` of a test may swallow it
 """
