@@ -1,4 +1,4 @@
-"""Around the ban on library calls: an exercise that one forbidden call solves, by kinds of its many spellings."""
+"""Around the ban on library calls: an exercise that one forbidden call solves, and ways to spell it."""
 
 from tests.attacks.corpus.ban import below, captured, elsewhere, recorder, strings, threads
 

@@ -1,4 +1,4 @@
-"""Below torch's dispatch modes: operators, kernels and subclasses of one's own; kernels past the dispatcher."""
+"""Below torch's dispatch modes: operators, kernels and subclasses from Python, and kernels taken directly."""
 
 from tests.attacks.corpus.ban.spelling import before
 
